@@ -1,0 +1,331 @@
+package gazoo
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/gazoo-zk/gazoo/zkproto"
+)
+
+// CreateMode is the kind of a znode, as on the wire.
+type CreateMode = zkproto.CreateMode
+
+// CreateOption says what kind of znode to create, and how.
+type CreateOption func(*createOptions)
+
+type createOptions struct {
+	ephemeral, sequential, container, hasTTL  bool
+	ttl                                       time.Duration
+	parents, containerParents, protected, set bool
+	acl                                       []ACL
+	hasACL                                    bool
+}
+
+// Ephemeral makes a znode that the server deletes with the session. It cannot have children.
+func Ephemeral() CreateOption { return func(o *createOptions) { o.ephemeral = true } }
+
+// Sequential appends the parent's counter, ten digits, to the name: see [SequenceOf]. The
+// path may end in '/': the name is then the number alone.
+func Sequential() CreateOption { return func(o *createOptions) { o.sequential = true } }
+
+// Container makes a znode that the server deletes some time after its last child has gone.
+func Container() CreateOption { return func(o *createOptions) { o.container = true } }
+
+// TTL makes a znode that the server deletes when it has no children and was not written for
+// d, between 1 ms and 2^40-1 ms. The server needs extended types enabled and answers
+// [ErrUnimplemented] otherwise. Goes with Sequential, not with Ephemeral.
+func TTL(d time.Duration) CreateOption {
+	return func(o *createOptions) { o.ttl, o.hasTTL = d, true }
+}
+
+// Parents creates missing parents as persistent znodes without data, with the same ACL.
+func Parents() CreateOption { return func(o *createOptions) { o.parents = true } }
+
+// ContainerParents is Parents with container znodes.
+func ContainerParents() CreateOption {
+	return func(o *createOptions) { o.parents, o.containerParents = true, true }
+}
+
+// WithACL gives the znode an ACL other than the client's default ([WithDefaultACL]).
+func WithACL(acl ...ACL) CreateOption {
+	return func(o *createOptions) { o.acl, o.hasACL = acl, true }
+}
+
+// Protected puts a fresh GUID before the name (_c_GUID-name, as Curator does), so that after
+// a lost answer Create can find out by itself whether the znode was made, and repeats the
+// create if not. It accepts only a znode of its own: same GUID and, for ephemerals, owned by
+// this very session. Create then returns [ErrConnectionLoss] only when ctx ends first.
+func Protected() CreateOption { return func(o *createOptions) { o.protected = true } }
+
+// OrSet writes the data over a znode that exists already. Not with Sequential or Protected.
+func OrSet() CreateOption { return func(o *createOptions) { o.set = true } }
+
+func (o *createOptions) mode() (CreateMode, zkproto.OpCode, feature) {
+	switch {
+	case o.container:
+		return zkproto.ModeContainer, zkproto.OpCreateContainer, featureContainer
+	case o.hasTTL && o.sequential:
+		return zkproto.ModePersistentSequentialTTL, zkproto.OpCreateTTL, featureTTL
+	case o.hasTTL:
+		return zkproto.ModePersistentTTL, zkproto.OpCreateTTL, featureTTL
+	case o.ephemeral && o.sequential:
+		return zkproto.ModeEphemeralSequential, zkproto.OpCreate, 0
+	case o.ephemeral:
+		return zkproto.ModeEphemeral, zkproto.OpCreate, 0
+	case o.sequential:
+		return zkproto.ModePersistentSequential, zkproto.OpCreate, 0
+	}
+	return zkproto.ModePersistent, zkproto.OpCreate, 0
+}
+
+func (o *createOptions) validate(path string) error {
+	check := path
+	if o.sequential {
+		check += "0000000000"
+	}
+	if err := ValidatePath(check); err != nil {
+		return err
+	}
+	switch {
+	case path == "/" && !o.sequential:
+		return badArg("path", "the root exists always")
+	case o.container && (o.ephemeral || o.sequential || o.hasTTL):
+		return badArg("options", "Container goes with no other kind")
+	case o.ephemeral && o.hasTTL:
+		return badArg("options", "a znode is Ephemeral or has a TTL, not both")
+	case o.hasTTL && (o.ttl < time.Millisecond || o.ttl.Milliseconds() > zkproto.MaxTTL):
+		return badArg("TTL", "%v is not between 1 ms and 2^40-1 ms", o.ttl)
+	case o.set && (o.sequential || o.protected):
+		return badArg("options", "OrSet goes neither with Sequential nor with Protected")
+	case o.protected && strings.HasSuffix(path, "/"):
+		return badArg("options", "Protected needs a name")
+	}
+	if o.hasACL {
+		return validateACL(o.acl)
+	}
+	return nil
+}
+
+// Create makes a znode with the given data (nil is stored as null) and returns its actual
+// path: [Sequential] and [Protected] change the name. Without options it is persistent.
+//
+// Errors: [ErrNoNode] parent missing, [ErrNodeExists], [ErrNoChildrenForEphemerals],
+// [ErrInvalidACL], [ErrNoAuth] (needs Create on the parent), [ErrQuotaExceeded],
+// [ErrUnimplemented] TTL not enabled, [ErrRequestTooLarge]. After [ErrConnectionLoss] the
+// znode may exist: see [MaybeApplied] and [Protected]. Without Protected a create is never
+// retried.
+func (zk *Client) Create(ctx context.Context, path string, data []byte, opts ...CreateOption) (string, error) {
+	if len(opts) == 0 {
+		return zk.create1(ctx, path, data, nil, false, nil)
+	}
+	var stat Stat
+	return zk.createAny(ctx, path, data, &stat, false, opts)
+}
+
+// CreateStat is Create that also returns the new znode's stat, in the same request (create2;
+// on servers before 3.5 by a read afterwards).
+func (zk *Client) CreateStat(ctx context.Context, path string, data []byte, opts ...CreateOption) (string, Stat, error) {
+	var stat Stat
+	created, err := zk.createAny(ctx, path, data, &stat, true, opts)
+	return created, stat, err
+}
+
+// create1 is one create request.
+func (zk *Client) create1(ctx context.Context, path string, data []byte, o *createOptions, wantStat bool, stat *Stat) (string, error) {
+	cl, err := zk.newCreate(path, data, o, wantStat)
+	if err := zk.run(ctx, cl, err); err != nil {
+		return "", explainTTL(err, o)
+	}
+	created := takeCreated(cl)
+	if stat != nil {
+		*stat = cl.stat
+	}
+	cl.release()
+	return created, nil
+}
+
+// explainTTL tells what to do about a server that refuses TTL znodes.
+func explainTTL(err error, o *createOptions) error {
+	if e, ok := err.(*OpError); ok && o != nil && o.hasTTL && errors.Is(err, ErrUnimplemented) {
+		e.Err = &hintError{e.Err, "the server needs zookeeper.extendedTypesEnabled=true for TTL znodes"}
+	}
+	return err
+}
+
+type hintError struct {
+	err  error
+	hint string
+}
+
+func (e *hintError) Error() string { return e.err.Error() + ": " + e.hint }
+func (e *hintError) Unwrap() error { return e.err }
+
+func (zk *Client) newCreate(path string, data []byte, o *createOptions, wantStat bool) (*call, error) {
+	if o == nil {
+		o = &createOptions{}
+	}
+	mode, op, need := o.mode()
+	if op == zkproto.OpCreate && wantStat {
+		op, need = zkproto.OpCreate2, featureCreate2
+	}
+	cl := newCall(op, "create", path)
+	cl.write, cl.need = true, need
+	if err := o.validate(path); err != nil {
+		return cl, err
+	}
+	cl.req.path = zk.root + path
+	cl.req.data, cl.req.mode, cl.req.ttl = data, mode, o.ttl.Milliseconds()
+	cl.req.acl = zk.aclFor(o.acl)
+	return cl, nil
+}
+
+func takeCreated(cl *call) string {
+	path, _ := relPath(cl.root, cl.str)
+	return path
+}
+
+// createAny is Create with everything.
+func (zk *Client) createAny(ctx context.Context, path string, data []byte, stat *Stat, wantStat bool, opts []CreateOption) (string, error) {
+	o := &createOptions{}
+	for _, opt := range opts {
+		opt(o)
+	}
+	if err := o.validate(path); err != nil {
+		return "", refuse("create", path, err)
+	}
+	if ctx == nil {
+		return "", refuse("create", path, errNilContext)
+	}
+	if o.protected {
+		return zk.createProtected(ctx, path, data, o, wantStat, stat)
+	}
+	return zk.createParents(ctx, path, data, o, wantStat, stat)
+}
+
+// createParents creates, makes missing parents if asked to, and falls back where the server
+// has no create2.
+func (zk *Client) createParents(ctx context.Context, path string, data []byte, o *createOptions, wantStat bool, stat *Stat) (string, error) {
+	for {
+		created, err := zk.create1(ctx, path, data, o, wantStat, stat)
+		switch {
+		case err == nil:
+			return created, nil
+		case wantStat && errors.Is(err, ErrNotSupported):
+			if created, err = zk.createParents(ctx, path, data, o, false, nil); err != nil {
+				return created, err
+			}
+			s, _, err := zk.Exists(ctx, created)
+			*stat = s
+			return created, err
+		case o.parents && errors.Is(err, ErrNoNode):
+			// Another client may delete the parents again: once more, then.
+			if err := zk.ensure(ctx, ParentPath(path), o); err != nil {
+				return "", err
+			}
+		case o.set && errors.Is(err, ErrNodeExists):
+			s, err := zk.Set(ctx, path, data, AnyVersion)
+			if errors.Is(err, ErrNoNode) {
+				continue // deleted between the two
+			}
+			if stat != nil {
+				*stat = s
+			}
+			return path, err
+		default:
+			return "", err
+		}
+	}
+}
+
+const protectedPrefix = "_c_"
+
+// newGUID returns a version 4 UUID with dashes: Curator recognises protected znodes by it.
+func newGUID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails (crypto/rand)
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// createProtected repeats a create until its fate is known.
+func (zk *Client) createProtected(ctx context.Context, path string, data []byte, o *createOptions, wantStat bool, stat *Stat) (string, error) {
+	parent, name := SplitPath(path)
+	guid := newGUID()
+	path = absPathName(parent, protectedPrefix+guid+"-"+name)
+	for {
+		session := zk.Session()
+		created, err := zk.createParents(ctx, path, data, o, wantStat, stat)
+		if err == nil || ctx.Err() != nil {
+			return created, err
+		}
+		if !errors.Is(err, ErrConnectionLoss) && !MaybeApplied(err) {
+			return created, err
+		}
+		found, s, ferr := zk.findProtected(ctx, parent, guid, o, session)
+		if ferr != nil {
+			return "", err // the create's own error tells more
+		}
+		if found != "" {
+			if stat != nil {
+				*stat = s
+			}
+			return found, nil
+		}
+	}
+}
+
+// findProtected looks for the znode of a create whose answer was lost. Only a znode of the
+// session in which it was sent counts for an ephemeral: one of a dying session will vanish.
+func (zk *Client) findProtected(ctx context.Context, parent, guid string, o *createOptions, session *Session) (string, Stat, error) {
+	for {
+		found, stat, err := zk.findOnce(ctx, parent, guid)
+		switch {
+		case errors.Is(err, ErrConnectionLoss) && ctx.Err() == nil:
+			continue
+		case errors.Is(err, ErrNoNode):
+			return "", Stat{}, nil
+		case err != nil:
+			return "", Stat{}, err
+		}
+		if found != "" && o.ephemeral && (session == nil || stat.EphemeralOwner != zk.SessionID()) {
+			return "", Stat{}, nil
+		}
+		return found, stat, nil
+	}
+}
+
+func (zk *Client) findOnce(ctx context.Context, parent, guid string) (string, Stat, error) {
+	// The server connected to now may be behind the one that took the create.
+	if err := zk.Sync(ctx, parent); err != nil {
+		return "", Stat{}, err
+	}
+	names, err := zk.Children(ctx, parent)
+	if err != nil {
+		return "", Stat{}, err
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, protectedPrefix+guid) {
+			path := absPathName(parent, name)
+			stat, exists, err := zk.Exists(ctx, path)
+			if err != nil || !exists {
+				return "", Stat{}, err
+			}
+			return path, stat, nil
+		}
+	}
+	return "", Stat{}, nil
+}
+
+// absPathName joins a parent and a name.
+func absPathName(parent, name string) string {
+	if parent == "/" {
+		return "/" + name
+	}
+	return parent + "/" + name
+}

@@ -1,0 +1,103 @@
+package gazoo
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gazoo-zk/gazoo/zkproto"
+)
+
+// feature is an operation younger than ZooKeeper 3.4, of which a server may know nothing. A
+// server that does not know an operation answers -6 and closes the connection, so the first
+// use on a server of unknown ability is sent alone (sender.flush).
+type feature uint16
+
+const (
+	featureCreate2       feature = 1 << iota // 3.5.0
+	featureContainer                         // 3.5.1
+	featureTTL                               // 3.5.3
+	featureRemoveWatches                     // 3.5.0
+	featureReconfig                          // 3.5.0
+	featureMultiRead                         // 3.6.0
+	featureEphemerals                        // 3.6.0
+	featureChildrenCount                     // 3.6.0
+	featureAddWatch                          // 3.6.0, setWatches2 with it
+	featureWhoAmI                            // 3.7.0
+	featureSetWatches                        // every ZooKeeper, but not early ClickHouse Keepers
+)
+
+var featureOf = map[zkproto.OpCode]feature{
+	zkproto.OpCreate2:              featureCreate2,
+	zkproto.OpCreateContainer:      featureContainer,
+	zkproto.OpCreateTTL:            featureTTL,
+	zkproto.OpRemoveWatches:        featureRemoveWatches,
+	zkproto.OpReconfig:             featureReconfig,
+	zkproto.OpMultiRead:            featureMultiRead,
+	zkproto.OpGetEphemerals:        featureEphemerals,
+	zkproto.OpGetAllChildrenNumber: featureChildrenCount,
+	zkproto.OpAddWatch:             featureAddWatch,
+	zkproto.OpSetWatches2:          featureAddWatch,
+	zkproto.OpWhoAmI:               featureWhoAmI,
+}
+
+type knowledge uint8
+
+const (
+	featureUnknown knowledge = iota
+	featureYes
+	featureNo
+)
+
+// featureSet is what is known of one server. Written by readers of its connections.
+type featureSet struct{ yes, no atomic.Uint32 }
+
+func (f *featureSet) knows(need feature) knowledge {
+	switch {
+	case need == 0 || f.yes.Load()&uint32(need) != 0:
+		return featureYes
+	case f.no.Load()&uint32(need) != 0:
+		return featureNo
+	}
+	return featureUnknown
+}
+
+func (f *featureSet) learn(need feature, known bool) {
+	if known {
+		f.yes.Or(uint32(need))
+		return
+	}
+	f.no.Or(uint32(need))
+}
+
+// featureBook remembers servers by address.
+type featureBook struct {
+	mu   sync.Mutex
+	sets map[string]*featureSet
+}
+
+func (b *featureBook) of(addr string) *featureSet {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := b.sets[addr]
+	if f == nil {
+		if b.sets == nil {
+			b.sets = make(map[string]*featureSet)
+		}
+		f = new(featureSet)
+		b.sets[addr] = f
+	}
+	return f
+}
+
+// unsupported matches both ErrUnimplemented, as if the server had been asked, and ErrNotSupported.
+func unsupported(op string) error {
+	return fmt.Errorf("%w: %w (%s)", ErrUnimplemented, ErrNotSupported, op)
+}
+
+// unimplemented tells whether a reply says that the server does not know the operation at all:
+// such replies carry zxid -1 and end the connection. Others with the same code (TTL znodes
+// without extended types) are ordinary refusals.
+func unimplemented(h zkproto.ReplyHeader) bool {
+	return h.Err == zkproto.ErrUnimplemented && h.Zxid == -1
+}

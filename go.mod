@@ -1,0 +1,3 @@
+module github.com/gazoo-zk/gazoo
+
+go 1.26

@@ -1,0 +1,239 @@
+package gazoo
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/gazoo-zk/gazoo/zkproto"
+)
+
+// hello is the server's answer to the connect record.
+type hello struct {
+	id       int64
+	password []byte
+	timeout  time.Duration
+	readOnly bool
+	sent     stamp // when the connect record left: the newest proof of life
+}
+
+// collected is a watch event that came before the handshake was complete.
+type collected struct {
+	event zkproto.WatcherEvent
+	zxid  int64
+}
+
+// errReset matches a connection reset by the peer, which is how some servers close.
+var errReset error = syscall.ECONNRESET
+
+var (
+	errClosedBare = errors.New("server closed without an answer (not serving, read-only, or behind our history)")
+	errRefused    = errors.New("server refused the session")
+)
+
+// secure wraps a connection in TLS when the host asks for it.
+func (c *core) secure(ctx context.Context, h Host, conn net.Conn) (net.Conn, error) {
+	if h.TLS == TLSOff || h.TLS == TLSDefault && c.cfg.tls == nil {
+		return conn, nil
+	}
+	cfg := &tls.Config{}
+	if c.cfg.tls != nil {
+		cfg = c.cfg.tls.Clone()
+	}
+	if cfg.ServerName == "" {
+		cfg.ServerName = h.Name
+	}
+	secured := tls.Client(conn, cfg)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("TLS with %s: %w", h.Name, err)
+	}
+	return secured, nil
+}
+
+// reachAddr dials one address and runs the handshake pipeline: dial, TLS, connect record,
+// credentials, watches.
+func (c *core) reachAddr(ctx context.Context, plan attemptPlan, addr string, share time.Duration) attemptResult {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	limit := time.AfterFunc(share, cancel)
+	defer limit.Stop()
+	r := c.shake(ctx, plan, addr, limit)
+	if r.bare && plan.hunting && plan.life != nil {
+		// A live global session is refused by a read-only server. Ours is lost already, so one
+		// that says it is read-only gets an offer without it.
+		if word, err := c.askWord(ctx, plan.host, addr, "isro"); err == nil && word == "ro" {
+			plan.life = nil
+			r = c.shake(ctx, plan, addr, limit)
+		}
+	}
+	if r.err != nil && ctx.Err() != nil && !errors.Is(r.err, ErrAuthFailed) {
+		r.err = fmt.Errorf("no answer in %v: %w", share.Round(time.Millisecond), r.err)
+		r.bare = false
+	}
+	return r
+}
+
+func (c *core) shake(ctx context.Context, plan attemptPlan, addr string, limit *time.Timer) (r attemptResult) {
+	conn, err := c.dialHost(ctx, plan.host, addr)
+	if err != nil {
+		return attemptResult{err: err}
+	}
+	// Context to socket: a handshake is the one place where a connection may be given up.
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	l := newLink(c, conn, plan.host, addr)
+	defer func() {
+		if !stop() && r.err == nil {
+			r.err = context.Cause(ctx)
+		}
+		if r.err != nil {
+			l.close(r.err)
+			r.link = nil
+		}
+	}()
+	h, err := c.greet(l, plan)
+	r.hello = h
+	switch {
+	case err == errRefused:
+		return attemptResult{err: err, expired: plan.life != nil}
+	case err != nil && closedBare(err):
+		return attemptResult{err: errClosedBare, bare: true}
+	case err != nil:
+		return attemptResult{err: err}
+	}
+	// The server has the session: what follows may take as long as a silent connection may.
+	limit.Reset(2 * h.timeout / 3)
+	if err := c.authenticate(l, &r); err != nil {
+		r.err = err
+		return r
+	}
+	resumed := plan.life != nil && h.id == plan.life.id
+	if err := c.register(l, plan, resumed, &r); err != nil {
+		r.err = err
+		return r
+	}
+	r.link = l
+	return r
+}
+
+// greet exchanges the connect records.
+func (c *core) greet(l *link, plan attemptPlan) (hello, error) {
+	req := zkproto.ConnectRequest{
+		LastZxidSeen: plan.zxid,
+		TimeoutMS:    int32(c.cfg.sessionTimeout.Milliseconds()),
+		Password:     make([]byte, 16),
+		ReadOnly:     c.cfg.readOnly,
+		HasReadOnly:  true, // always: servers answer with theirs only then
+	}
+	if plan.life != nil {
+		req.SessionID, req.Password = plan.life.id, plan.life.password
+	}
+	b, mark := zkproto.BeginFrame(nil)
+	h := hello{sent: c.clock.now()}
+	l.sendRaw(zkproto.EndFrame(req.AppendTo(b), mark))
+	frame, err := l.frames.Next()
+	if err != nil {
+		return h, fmt.Errorf("connect record: %w", err)
+	}
+	r := zkproto.NewReader(frame)
+	var resp zkproto.ConnectResponse
+	resp.Decode(&r)
+	if err := r.Err(); err != nil {
+		return h, fmt.Errorf("connect record: %w", err)
+	}
+	if resp.TimeoutMS <= 0 {
+		if resp.ProtocolVersion != 0 {
+			// ClickHouse Keeper without a leader: no verdict on the session.
+			return h, fmt.Errorf("server answers protocol version %d and no session", resp.ProtocolVersion)
+		}
+		return h, errRefused
+	}
+	h.id, h.password = resp.SessionID, resp.Password
+	h.timeout = time.Duration(resp.TimeoutMS) * time.Millisecond
+	h.readOnly = resp.ReadOnly
+	return h, nil
+}
+
+// authenticate sends every credential and waits for the verdicts, before anything else.
+func (c *core) authenticate(l *link, r *attemptResult) error {
+	creds := c.auth.all()
+	for _, cred := range creds {
+		b, mark := zkproto.BeginFrame(nil)
+		b = zkproto.RequestHeader{Xid: zkproto.XidAuth, Op: zkproto.OpAuth}.AppendTo(b)
+		b = zkproto.AuthRequest{Scheme: cred.scheme, Auth: cred.auth}.AppendTo(b)
+		l.sendRaw(zkproto.EndFrame(b, mark))
+	}
+	for _, cred := range creds {
+		h, err := c.handshakeReply(l, r)
+		if err != nil {
+			return fmt.Errorf("add auth %s: %w", cred.scheme, err)
+		}
+		if h.Err != 0 {
+			return fmt.Errorf("add auth %s: %w", cred.scheme, h.Err)
+		}
+	}
+	return nil
+}
+
+// register sets all watches again and collects the events that the server answers with.
+func (c *core) register(l *link, plan attemptPlan, oneShots bool, r *attemptResult) error {
+	streams := l.features.knows(featureAddWatch) != featureNo
+	if l.features.knows(featureSetWatches) == featureNo {
+		oneShots = false
+	}
+	r.renewal = c.watches.renew(plan.relZxid, oneShots, streams)
+	for _, frame := range r.renewal.frames {
+		l.sendRaw(frame)
+	}
+	for range r.renewal.frames {
+		h, err := c.handshakeReply(l, r)
+		if err != nil {
+			return fmt.Errorf("set watches: %w", err)
+		}
+		if unimplemented(h) {
+			// Learnt with nothing else in flight; the next attempt does without.
+			if r.renewal.streams {
+				l.features.learn(featureAddWatch, false)
+			} else {
+				l.features.learn(featureSetWatches, false)
+			}
+			r.again = true
+		}
+		if h.Err != 0 {
+			return fmt.Errorf("set watches: %w", h.Err)
+		}
+	}
+	if r.renewal.streams {
+		l.features.learn(featureAddWatch, true)
+	}
+	return nil
+}
+
+// handshakeReply reads the next reply, putting watch events aside.
+func (c *core) handshakeReply(l *link, r *attemptResult) (zkproto.ReplyHeader, error) {
+	for {
+		frame, err := l.frames.Next()
+		if err != nil {
+			return zkproto.ReplyHeader{}, err
+		}
+		rd := zkproto.NewReader(frame)
+		var h zkproto.ReplyHeader
+		h.Decode(&rd)
+		if h.Xid != zkproto.XidNotification || rd.Err() != nil {
+			return h, rd.Err()
+		}
+		var ev zkproto.WatcherEvent
+		ev.Decode(&rd)
+		if err := rd.Err(); err != nil {
+			return h, fmt.Errorf("watch event: %w", err)
+		}
+		r.events = append(r.events, collected{ev, h.Zxid})
+	}
+}
+
+func sessionHex(id int64) string { return "0x" + strconv.FormatUint(uint64(id), 16) }

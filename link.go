@@ -127,8 +127,8 @@ func (l *link) readLoop() error {
 
 func (l *link) readFrame() error {
 	frame, err := l.frames.Next()
-	var tooLarge *zkproto.FrameSizeError
-	if err != nil && !errors.As(err, &tooLarge) {
+	tooLarge, _ := err.(*zkproto.FrameSizeError)
+	if err != nil && tooLarge == nil {
 		return fmt.Errorf("read: %w", err)
 	}
 	l.heard.store(l.core.clock.now())

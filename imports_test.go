@@ -1,0 +1,53 @@
+package gazoo_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// allowed lists what each package of the root module may import of this project. A package
+// that is not listed may import nothing of it. docs/DESIGN.md section 1 gives the reasons.
+var allowed = map[string][]string{
+	"":                    {"zkproto"},
+	"internal/peer":       {"zkproto"},
+	"internal/ensemble":   {"internal/faultproxy", "internal/testcert"},
+	"zkproto":             nil,
+	"internal/memnet":     nil,
+	"internal/faultproxy": nil,
+	"internal/testcert":   nil,
+	"internal/leak":       nil,
+}
+
+// TestImports holds the layering, and that the root module needs nothing outside the
+// standard library.
+func TestImports(t *testing.T) {
+	const module = "github.com/gazoo-zk/gazoo"
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		pkg := strings.TrimPrefix(strings.TrimPrefix(fields[0], module), "/")
+		may, listed := allowed[pkg]
+		if !listed {
+			t.Errorf("package %q is not in the table of allowed imports", pkg)
+		}
+		for _, imp := range fields[1:] {
+			rel, ours := strings.CutPrefix(imp, module+"/")
+			switch {
+			case ours:
+				ok := false
+				for _, m := range may {
+					ok = ok || m == rel
+				}
+				if !ok {
+					t.Errorf("%s imports %s", fields[0], imp)
+				}
+			case strings.Contains(strings.Split(imp, "/")[0], "."):
+				t.Errorf("%s imports %s, which is outside the standard library", fields[0], imp)
+			}
+		}
+	}
+}

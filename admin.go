@@ -22,7 +22,7 @@ type Reconfiguration struct {
 const AnyConfig int64 = -1
 
 func (zk *Client) newReconfig(ch Reconfiguration) (*call, error) {
-	cl := newCall(zkproto.OpReconfig, "reconfig", "")
+	cl := zk.core.newCall(zkproto.OpReconfig, "reconfig", "")
 	cl.write, cl.need = true, featureReconfig
 	cl.req.record = zkproto.ReconfigRequest{
 		Joining:    strings.Join(ch.Joining, ","),

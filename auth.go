@@ -81,7 +81,7 @@ func (zk *Client) ForgetAuth(scheme string, auth []byte) {
 func (zk *Client) addAuth(ctx context.Context, cred credential) error {
 	zk.core.auth.add(cred)
 	for {
-		cl := newCall(zkproto.OpAuth, "add auth", "")
+		cl := zk.core.newCall(zkproto.OpAuth, "add auth", "")
 		cl.req.record = zkproto.AuthRequest{Scheme: cred.scheme, Auth: cred.auth}
 		err := zk.do(ctx, cl)
 		switch {

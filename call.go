@@ -45,6 +45,7 @@ type call struct {
 
 	state atomic.Int32 // callPending, callDone, callAbandoned
 	ready chan struct{}
+	pool  *sync.Pool    // where release puts it
 	gen   atomic.Uint32 // counts releases, to catch futures used after theirs
 
 	// Results, valid after complete.
@@ -97,10 +98,13 @@ const (
 	callAbandoned
 )
 
-var callPool = sync.Pool{New: func() any { return &call{ready: make(chan struct{}, 1)} }}
-
-func newCall(op zkproto.OpCode, name, path string) *call {
-	cl := callPool.Get().(*call)
+// newCall takes a call from the client's pool. The pool is not shared between clients: a call's
+// channel belongs to the testing/synctest bubble in which it was made, and so does the client.
+func (c *core) newCall(op zkproto.OpCode, name, path string) *call {
+	cl, _ := c.pool.Get().(*call)
+	if cl == nil {
+		cl = &call{pool: &c.pool, ready: make(chan struct{}, 1)}
+	}
 	cl.op, cl.name, cl.path = op, name, path
 	return cl
 }
@@ -114,7 +118,7 @@ func (cl *call) release() {
 	}
 	cl.reset()
 	cl.gen.Store(gen)
-	callPool.Put(cl)
+	cl.pool.Put(cl)
 }
 
 func (cl *call) reset() {

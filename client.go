@@ -3,6 +3,7 @@ package gazoo
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -26,6 +27,7 @@ type core struct {
 	watches  *registry
 	state    *stateBox
 	calls    *dispatcher
+	pool     sync.Pool // of *call
 	users    *userCode
 	features featureBook
 	auth     authStore

@@ -68,7 +68,7 @@ func (c *core) shutdown(ctx context.Context, mode closeMode) {
 // closeSession asks the server to end the session and waits for its answer or the
 // connection's end.
 func (c *core) closeSession(ctx context.Context) {
-	cl := newCall(zkproto.OpCloseSession, "close session", "")
+	cl := c.newCall(zkproto.OpCloseSession, "close session", "")
 	if !c.send.inject(cl, 0) {
 		cl.release()
 		return

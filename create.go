@@ -172,7 +172,7 @@ func (zk *Client) newCreate(path string, data []byte, o *createOptions, wantStat
 	if op == zkproto.OpCreate && wantStat {
 		op, need = zkproto.OpCreate2, featureCreate2
 	}
-	cl := newCall(op, "create", path)
+	cl := zk.core.newCall(op, "create", path)
 	cl.write, cl.need = true, need
 	if err := o.validate(path); err != nil {
 		return cl, err

@@ -118,7 +118,7 @@ func begin[T any](ctx context.Context, zk *Client, cl *call, err error, take fun
 	name, path, write := cl.name, cl.path, cl.write
 	if err := zk.core.send.submit(ctx, cl); err != nil {
 		// The call is gone; a new one carries the error.
-		again := newCall(0, name, path)
+		again := zk.core.newCall(0, name, path)
 		again.write = write
 		return failed(zk, again, errors.Unwrap(err), take)
 	}
@@ -135,7 +135,7 @@ func failed[T any](zk *Client, cl *call, err error, take func(*call) T) Future[T
 
 // compose runs fn, an operation of several requests, on a goroutine of its own.
 func compose[T any](ctx context.Context, zk *Client, name, path string, err error, fn func(context.Context) (T, error)) Future[T] {
-	cl := newCall(0, name, path)
+	cl := zk.core.newCall(0, name, path)
 	take := func(cl *call) T {
 		v, _ := cl.value.(T)
 		return v

@@ -193,7 +193,7 @@ func (m *manager) tick() {
 }
 
 func (m *manager) ping() {
-	cl := newCall(zkproto.OpPing, "ping", "")
+	cl := m.c.newCall(zkproto.OpPing, "ping", "")
 	cl.state.Store(callAbandoned) // nobody waits: complete releases it
 	if !m.c.send.inject(cl, zkproto.XidPing) {
 		cl.release()

@@ -48,7 +48,7 @@ func (zk *Client) MultiRead(ctx context.Context, reads ...Read) ([]ReadResult, e
 }
 
 func (zk *Client) newMultiRead(reads []Read) (*call, error) {
-	cl := newCall(zkproto.OpMultiRead, "multi-read", "")
+	cl := zk.core.newCall(zkproto.OpMultiRead, "multi-read", "")
 	cl.need = featureMultiRead
 	cl.value = reads
 	var problems []error

@@ -17,7 +17,7 @@ type ClientInfo = zkproto.ClientInfo
 
 // newPathCall makes a call for one path, checked.
 func (zk *Client) newPathCall(op zkproto.OpCode, name, path string) (*call, error) {
-	cl := newCall(op, name, path)
+	cl := zk.core.newCall(op, name, path)
 	if err := ValidatePath(path); err != nil {
 		return cl, err
 	}
@@ -235,7 +235,7 @@ func (zk *Client) AllChildrenNumber(ctx context.Context, path string) (int, erro
 }
 
 func (zk *Client) newEphemerals(prefix string) (*call, error) {
-	cl := newCall(zkproto.OpGetEphemerals, "ephemerals", prefix)
+	cl := zk.core.newCall(zkproto.OpGetEphemerals, "ephemerals", prefix)
 	cl.need = featureEphemerals
 	cl.req.path = zk.root + prefix
 	if prefix != "" && prefix[0] != '/' {
@@ -275,7 +275,7 @@ func takePaths(cl *call) []string {
 //
 // Errors: [ErrUnimplemented] on older servers.
 func (zk *Client) WhoAmI(ctx context.Context) ([]ClientInfo, error) {
-	cl := newCall(zkproto.OpWhoAmI, "whoami", "")
+	cl := zk.core.newCall(zkproto.OpWhoAmI, "whoami", "")
 	cl.need = featureWhoAmI
 	if err := zk.run(ctx, cl, nil); err != nil {
 		return nil, err

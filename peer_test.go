@@ -18,12 +18,14 @@ type world struct {
 	net *memnet.Network
 }
 
+func newWorld(t *testing.T) *world { return &world{t: t, net: memnet.New()} }
+
 // bubble runs f in a bubble of its own, with a new world. A goroutine or a
 // connection that outlives f and its cleanups fails the test.
 func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, net: memnet.New()}
+		w := newWorld(t)
 		t.Cleanup(func() {
 			synctest.Wait()
 			if n := w.net.OpenConns(); n != 0 {

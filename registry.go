@@ -191,7 +191,7 @@ func (r *registry) tidy(path string, e *watchEntry) {
 // have fired meanwhile. Without a connection there is nothing to remove, on a server without
 // the operation no way to: the event will find nobody.
 func (r *registry) remove(path string, kind zkproto.WatcherType) {
-	cl := newCall(zkproto.OpRemoveWatches, "remove watches", path)
+	cl := r.core.newCall(zkproto.OpRemoveWatches, "remove watches", path)
 	cl.req.path, cl.req.num = path, int32(kind)
 	cl.need = featureRemoveWatches
 	cl.state.Store(callAbandoned) // nobody waits: complete releases it

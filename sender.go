@@ -402,7 +402,7 @@ func (s *sender) abort(cause error) {
 			if cl == nil || cl.weight == 0 {
 				continue
 			}
-			stand := newCall(zkproto.OpPing, "aborted", "")
+			stand := s.core.newCall(zkproto.OpPing, "aborted", "")
 			stand.xid, stand.start, stand.startOff, stand.sent, stand.server = cl.xid, cl.start, cl.startOff, true, cl.server
 			stand.state.Store(callAbandoned)
 			l.pending.calls[i] = stand

@@ -141,7 +141,7 @@ func (t *Txn) Commit(ctx context.Context) ([]TxnResult, error) {
 func (t *Txn) newCommit() (*call, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	cl := newCall(zkproto.OpMulti, "commit", "")
+	cl := t.zk.core.newCall(zkproto.OpMulti, "commit", "")
 	cl.write = true
 	cl.value = t
 	if t.done {

@@ -145,7 +145,7 @@ func (zk *Client) Watch(ctx context.Context, path string, opts ...StreamOption) 
 	if g == nil {
 		return s, nil // served by a registration that the server has already
 	}
-	cl := newCall(zkproto.OpAddWatch, "watch", path)
+	cl := zk.core.newCall(zkproto.OpAddWatch, "watch", path)
 	cl.req.path, cl.req.num = s.path, int32(g.mode)
 	cl.need, cl.register = featureAddWatch, g
 	err = zk.do(ctx, cl)

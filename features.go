@@ -27,20 +27,6 @@ const (
 	featureSetWatches                        // every ZooKeeper, but not early ClickHouse Keepers
 )
 
-var featureOf = map[zkproto.OpCode]feature{
-	zkproto.OpCreate2:              featureCreate2,
-	zkproto.OpCreateContainer:      featureContainer,
-	zkproto.OpCreateTTL:            featureTTL,
-	zkproto.OpRemoveWatches:        featureRemoveWatches,
-	zkproto.OpReconfig:             featureReconfig,
-	zkproto.OpMultiRead:            featureMultiRead,
-	zkproto.OpGetEphemerals:        featureEphemerals,
-	zkproto.OpGetAllChildrenNumber: featureChildrenCount,
-	zkproto.OpAddWatch:             featureAddWatch,
-	zkproto.OpSetWatches2:          featureAddWatch,
-	zkproto.OpWhoAmI:               featureWhoAmI,
-}
-
 type knowledge uint8
 
 const (

@@ -17,6 +17,9 @@ var allowed = map[string][]string{
 	"internal/faultproxy": nil,
 	"internal/testcert":   nil,
 	"internal/leak":       nil,
+	"internal/testlog":    nil,
+
+	"internal/ensemble/withzk": {"internal/ensemble"},
 }
 
 // TestImports holds the layering, and that the root module needs nothing outside the

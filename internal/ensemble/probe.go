@@ -3,7 +3,6 @@ package ensemble
 import (
 	"context"
 	"encoding/binary"
-
 	"fmt"
 	"io"
 	"net"

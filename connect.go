@@ -295,7 +295,7 @@ func (m *manager) connectedTo(r attemptResult) {
 		change.Keeper, change.NewSession = KeeperConnectedReadOnly, true
 		gap = GapNewSession
 	case resumed:
-		m.life.timeout = h.timeout
+		m.life.granted.Store(int64(h.timeout))
 		if m.tenancy == nil {
 			m.tenancy = newSession(c, m.life)
 		}
@@ -321,6 +321,7 @@ func (m *manager) connectedTo(r attemptResult) {
 		info := ConnectInfo{Host: l.host, Addr: l.addr, Session: h.id, Resumed: resumed, Connected: true, Duration: r.took}
 		c.calls.enqueue(func() { hook.OnConnect(info) })
 	}
+	m.live = true
 	m.setState(change)
 	stale := c.watches.renewed(r.renewal, gap)
 	for _, ev := range r.events {
@@ -361,7 +362,7 @@ func (zk *Client) SetServers(hosts string) error {
 		if m.link != nil {
 			current = m.link.host
 		}
-		if m.hosts.replace(list, current, m.live(), rand.Float64) {
+		if m.hosts.replace(list, current, m.live, rand.Float64) {
 			m.link.fail(errRebalance)
 		}
 	})

@@ -28,6 +28,7 @@ type manager struct {
 	over    bool // leave the loop
 
 	link    *link              // the connection, from attempt success to its reader's end
+	live    bool               // link is the client's connection: told to everyone, not yet taken away
 	cancel  context.CancelFunc // ends the running attempt
 	trying  bool
 	retryAt time.Time // when to try next, while waiting
@@ -71,7 +72,8 @@ func newManager(c *core) *manager {
 }
 
 func (m *manager) newLife(id int64, password []byte, timeout time.Duration, readOnly bool) *sessionLife {
-	life := &sessionLife{id: id, password: password, timeout: timeout, readOnly: readOnly}
+	life := &sessionLife{id: id, password: password, readOnly: readOnly}
+	life.granted.Store(int64(timeout))
 	life.ctx, life.end = context.WithCancelCause(m.c.ctx)
 	return life
 }
@@ -130,9 +132,9 @@ func (m *manager) run() {
 func (m *manager) timeout() time.Duration {
 	switch {
 	case m.readOnly != nil:
-		return m.readOnly.timeout
+		return m.readOnly.timeout()
 	case m.life != nil:
-		return m.life.timeout
+		return m.life.timeout()
 	}
 	return m.c.cfg.sessionTimeout
 }
@@ -150,13 +152,13 @@ func (m *manager) nextTick() time.Time {
 		return at
 	}
 	t, st := m.timeout(), m.c.clock.now()
-	if m.live() {
+	if m.live {
 		sent, waiting := m.c.send.sentLast()
 		earlier(t/3 - st.since(sent))
 		if waiting {
 			earlier(2*t/3 - st.since(m.link.heard.load()))
 		}
-	} else if !m.trying && !m.closing {
+	} else if m.idle() {
 		earlier(m.retryAt.Sub(now))
 	}
 	if m.life != nil && !m.presumed {
@@ -165,13 +167,14 @@ func (m *manager) nextTick() time.Time {
 	return at
 }
 
-func (m *manager) live() bool { return m.link != nil && m.c.state.connected() }
+// idle reports whether an attempt to connect may begin.
+func (m *manager) idle() bool { return m.link == nil && !m.trying && !m.closing && !m.over }
 
 // tick does what the clock asks for.
 func (m *manager) tick() {
 	late := time.Since(m.ticked)
 	t, now := m.timeout(), m.c.clock.now()
-	if m.live() {
+	if m.live {
 		sent, waiting := m.c.send.sentLast()
 		silence := now.since(m.link.heard.load())
 		switch {
@@ -184,7 +187,7 @@ func (m *manager) tick() {
 		case now.since(sent) >= t/3:
 			m.ping()
 		}
-	} else if !m.trying && !m.closing && !m.over && !time.Now().Before(m.retryAt) {
+	} else if m.idle() && !time.Now().Before(m.retryAt) {
 		m.try()
 	}
 	if m.life != nil && m.readOnly == nil && !m.presumed && now.since(m.c.proof.load()) >= presumeAfter(t) {
@@ -210,15 +213,17 @@ var (
 func (m *manager) presume() {
 	m.presumed = true
 	m.c.cfg.log.Warn("session presumed expired", sessionAttr(m.life.id))
+	if l := m.link; m.live {
+		// The process was paused while the connection was up: what it holds now proves nothing.
+		m.suspend(l, ErrSessionPresumed)
+		l.fail(ErrSessionPresumed)
+	}
 	m.endTenancy(ErrSessionPresumed)
-	m.setState(StateChange{To: StateLost, Keeper: KeeperConnecting, Session: m.life.id, Timeout: m.life.timeout, Err: ErrSessionPresumed})
+	m.setState(StateChange{To: StateLost, Keeper: KeeperConnecting, Session: m.life.id, Timeout: m.life.timeout(), Err: ErrSessionPresumed})
 	if m.c.cfg.closePresumed {
 		m.life.end(ErrSessionPresumed)
 		m.life = nil
 		m.presumed = false
-	}
-	if m.live() {
-		m.link.fail(ErrSessionPresumed) // the process slept: start over
 	}
 }
 
@@ -232,7 +237,7 @@ func (m *manager) expire(cause error) {
 	m.life, m.presumed = nil, false
 	life.end(cause)
 	m.endTenancy(cause)
-	m.setState(StateChange{To: StateLost, Keeper: KeeperExpired, Session: life.id, Timeout: life.timeout, Err: cause})
+	m.setState(StateChange{To: StateLost, Keeper: KeeperExpired, Session: life.id, Timeout: life.timeout(), Err: cause})
 }
 
 // endTenancy ends whatever is held through the session: contexts, waiting calls, one-shots.
@@ -254,35 +259,42 @@ func (m *manager) lost(d linkDown) {
 		return
 	}
 	m.link = nil
+	m.retryAt = time.Now()
+	switch {
+	case m.closing || m.over:
+		m.live = false
+		m.endHunt()
+		c.watches.dropped()
+		c.send.drop(l, errStopping)
+	case m.live:
+		m.suspend(l, d.cause)
+	}
+}
+
+// suspend takes the connection away from the client, whose state, watches and calls learn of
+// it. The reader may still have to end: see lost.
+func (m *manager) suspend(l *link, cause error) {
+	c := m.c
+	m.live = false
 	m.endHunt()
 	m.dropZxid = c.lastZxid.Load()
 	m.drops = time.Now()
-	installed := c.state.connected()
-	if m.closing || m.over {
-		c.watches.dropped()
-		c.send.drop(l, errStopping)
-		return
-	}
-	if !installed {
-		m.retryAt = time.Now()
-		return
-	}
-	c.cfg.log.Info("connection lost", serverAttr(l.addr), slog.Any("error", d.cause))
+	c.cfg.log.Info("connection lost", serverAttr(l.addr), slog.Any("error", cause))
 	for _, h := range c.cfg.hooks.connect {
-		info := ConnectInfo{Host: l.host, Addr: l.addr, Lost: true, Err: d.cause}
+		info := ConnectInfo{Host: l.host, Addr: l.addr, Lost: true, Err: cause}
 		c.calls.enqueue(func() { h.OnConnect(info) })
 	}
-	if errors.Is(d.cause, ErrAuthFailed) {
+	if errors.Is(cause, ErrAuthFailed) {
 		m.terminate(ErrAuthFailed, KeeperAuthFailed, l)
 		return
 	}
-	change := StateChange{To: StateSuspended, Keeper: KeeperConnecting, Server: l.addr, Err: &lossError{ErrConnectionLoss, d.cause}}
+	change := StateChange{To: StateSuspended, Keeper: KeeperConnecting, Server: l.addr, Err: &lossError{ErrConnectionLoss, cause}}
 	if life := m.current(); life != nil {
-		change.Session, change.Timeout = life.id, life.timeout
+		change.Session, change.Timeout = life.id, life.timeout()
 	}
 	m.setState(change)
 	c.watches.dropped()
-	c.send.drop(l, d.cause)
+	c.send.drop(l, cause)
 	if c.cfg.noWatchReset {
 		c.watches.endOneShots(change.Err)
 	}
@@ -292,7 +304,6 @@ func (m *manager) lost(d linkDown) {
 	m.rounds, m.bareRound, m.bareSince = Attempt{}, 0, time.Time{}
 	m.bare = false
 	m.hosts.begin()
-	m.retryAt = time.Now()
 }
 
 // current is the session of the present or last connection.

@@ -83,5 +83,5 @@ func (m *manager) endReadOnly() {
 	m.readOnly = nil
 	life.end(ErrReadOnlyEnded)
 	m.c.watches.endOneShots(ErrReadOnlyEnded)
-	m.setState(StateChange{To: StateLost, Keeper: KeeperConnecting, Session: life.id, Timeout: life.timeout, Err: ErrReadOnlyEnded})
+	m.setState(StateChange{To: StateLost, Keeper: KeeperConnecting, Session: life.id, Timeout: life.timeout(), Err: ErrReadOnlyEnded})
 }

@@ -41,11 +41,13 @@ func (p *proofOfLife) load() stamp { return stamp{p.mono.Load(), p.wall.Load()} 
 type sessionLife struct {
 	id       int64
 	password []byte
-	timeout  time.Duration // negotiated
+	granted  atomic.Int64 // time-out in nanoseconds; a server may grant another at each reconnect
 	readOnly bool
 	ctx      context.Context
 	end      context.CancelCauseFunc
 }
+
+func (l *sessionLife) timeout() time.Duration { return time.Duration(l.granted.Load()) }
 
 // Session is a handle on one tenancy of one session: from a connect to the moment when the
 // session is over or must be presumed so. Safe for concurrent use; it needs no close.
@@ -70,7 +72,7 @@ func newSession(c *core, life *sessionLife) *Session {
 func (s *Session) ID() int64 { return s.life.id }
 
 // Timeout returns the time-out that the server granted.
-func (s *Session) Timeout() time.Duration { return s.life.timeout }
+func (s *Session) Timeout() time.Duration { return s.life.timeout() }
 
 // ReadOnly reports whether this is the provisional session of a read-only server.
 func (s *Session) ReadOnly() bool { return s.life.readOnly }
@@ -90,7 +92,7 @@ func (s *Session) Err() error {
 	if s.tenancy.Err() != nil {
 		return context.Cause(s.tenancy)
 	}
-	if s.core.clock.now().since(s.core.proof.load()) >= presumeAfter(s.life.timeout) {
+	if s.core.clock.now().since(s.core.proof.load()) >= presumeAfter(s.life.timeout()) {
 		return ErrSessionPresumed
 	}
 	return nil
@@ -101,7 +103,7 @@ func (s *Session) Saved() SavedSession {
 	return SavedSession{
 		ID:       s.life.id,
 		Password: append([]byte(nil), s.life.password...),
-		Timeout:  s.life.timeout,
+		Timeout:  s.life.timeout(),
 		LastZxid: s.core.lastZxid.Load(),
 	}
 }

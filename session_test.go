@@ -1,6 +1,8 @@
 package gazoo_test
 
 import (
+	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +31,42 @@ func TestPingsKeepAnIdleSessionAlive(t *testing.T) {
 		}
 		if want := int(24 * time.Hour / (3 * time.Second)); pings < want-1 || pings > want+1 {
 			t.Errorf("%d pings in a day, want one per third of the time-out: %d", pings, want)
+		}
+	})
+}
+
+// A process that was stopped for most of the time-out, while its connection stayed up, must not
+// go on as if nothing had been: what it held is presumed lost, and the session is asked for
+// again.
+func TestPausedProcessPresumesExpiryAndResumes(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := &peer.Basic{Answer: func(c *peer.Conn, req peer.Request) bool { return req.Header.Op == zkproto.OpSync }}
+		w.serve("a:2181", b.Handle)
+		zk := w.connect("a", gazoo.WithSessionTimeout(10*time.Second))
+		held, id := zk.Session(), zk.SessionID()
+		var states []gazoo.State
+		zk.AddListener(func(ch gazoo.StateChange) bool {
+			states = append(states, ch.To)
+			return false
+		})
+		stuck := zk.Async().Sync(t.Context(), "/")
+		synctest.Wait()
+		zk.PauseManager(9500 * time.Millisecond)
+		synctest.Wait()
+		if want := []gazoo.State{gazoo.StateSuspended, gazoo.StateLost, gazoo.StateConnected}; !slices.Equal(states, want) {
+			t.Errorf("states after the pause: %v, want %v", states, want)
+		}
+		if held.Tenancy().Err() == nil || held.Context().Err() != nil {
+			t.Errorf("tenancy %v, context %v: want the tenancy ended and the session not", held.Tenancy().Err(), held.Context().Err())
+		}
+		if zk.SessionID() != id || zk.Session() == held {
+			t.Errorf("session %x, want %x resumed under a new handle", zk.SessionID(), id)
+		}
+		if _, err := stuck.Wait(t.Context()); !errors.Is(err, gazoo.ErrConnectionLoss) {
+			t.Errorf("call in flight during the pause: %v, want ErrConnectionLoss", err)
+		}
+		if _, _, err := zk.Get(t.Context(), "/"); err != nil {
+			t.Errorf("Get after the pause: %v", err)
 		}
 	})
 }

@@ -140,12 +140,6 @@ func (b *stateBox) get() (StateChange, KeeperState, chan struct{}, error) {
 	return b.cur, b.keeper, b.changed, b.ended
 }
 
-func (b *stateBox) connected() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.cur.To == StateConnected
-}
-
 func (b *stateBox) add(fn func(StateChange) bool) *stateListener {
 	l := &stateListener{fn}
 	b.mu.Lock()

@@ -68,10 +68,12 @@ type Watch struct {
 	gone  bool // it has ended, or its owner closed it
 	local bool // not sent to the server: a stream on the same path serves it
 
-	once sync.Once
+	mu   sync.Mutex // guards what follows
 	done chan struct{}
+	over bool
 	ev   Event
 	err  error
+	then []func(Event, error)
 }
 
 func newWatch(c *core, path, root string, kind watchKind) *Watch {
@@ -85,10 +87,22 @@ func (w *Watch) fire(ev Event) {
 }
 
 func (w *Watch) finish(ev Event, err error) {
-	w.once.Do(func() {
-		w.ev, w.err = ev, err
-		close(w.done)
-	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return
+	}
+	w.over, w.ev, w.err = true, ev, err
+	close(w.done)
+	for _, fn := range w.then {
+		w.tell(fn)
+	}
+	w.then = nil
+}
+
+// tell queues a callback; it never blocks.
+func (w *Watch) tell(fn func(Event, error)) {
+	w.core.calls.enqueue(func() { fn(w.Result()) })
 }
 
 // Wait blocks until the watch ends and returns its event, or why there is none:
@@ -125,10 +139,13 @@ func (w *Watch) Result() (Event, error) {
 
 // Then has fn called with the outcome on the client's callback goroutine, once.
 func (w *Watch) Then(fn func(Event, error)) {
-	w.core.users.start(func() {
-		<-w.done
-		w.core.calls.enqueue(func() { fn(w.Result()) })
-	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		w.tell(fn)
+		return
+	}
+	w.then = append(w.then, fn)
 }
 
 // Close ends the watch with [ErrWatchCanceled] unless it has ended, and takes it off the server

@@ -147,8 +147,15 @@ func (zk *Client) Root() string {
 
 // InSession returns a view bound to s: its calls fail with [ErrSessionOver] once that tenancy
 // has ended, so that what belongs to one session can never be created or deleted in the next.
+// A nil s, which is what [Client.Session] returns when there is none, is a session that is over.
 func (zk *Client) InSession(s *Session) *Client {
 	view := *zk
+	if s == nil {
+		life := &sessionLife{}
+		life.ctx, life.end = context.WithCancelCause(zk.core.ctx)
+		life.end(ErrSessionExpired)
+		s = newSession(zk.core, life)
+	}
 	view.session = s
 	return &view
 }

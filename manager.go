@@ -221,7 +221,7 @@ func (m *manager) presume() {
 	m.endTenancy(ErrSessionPresumed)
 	m.setState(StateChange{To: StateLost, Keeper: KeeperConnecting, Session: m.life.id, Timeout: m.life.timeout(), Err: ErrSessionPresumed})
 	if m.c.cfg.closePresumed {
-		m.life.end(ErrSessionPresumed)
+		m.forget(m.life, ErrSessionPresumed)
 		m.life = nil
 		m.presumed = false
 	}
@@ -235,9 +235,17 @@ func (m *manager) expire(cause error) {
 	}
 	m.c.cfg.log.Warn("session expired", sessionAttr(life.id), slog.Any("error", cause))
 	m.life, m.presumed = nil, false
-	life.end(cause)
+	m.forget(life, cause)
 	m.endTenancy(cause)
 	m.setState(StateChange{To: StateLost, Keeper: KeeperExpired, Session: life.id, Timeout: life.timeout(), Err: cause})
+}
+
+// forget ends a session for everyone who holds a handle on it.
+func (m *manager) forget(life *sessionLife, cause error) {
+	life.end(cause)
+	if s := m.c.session.Load(); s != nil && s.life == life {
+		m.c.session.Store(nil)
+	}
 }
 
 // endTenancy ends whatever is held through the session: contexts, waiting calls, one-shots.
@@ -323,6 +331,9 @@ func (m *manager) terminate(err error, keeper KeeperState, l *link) {
 	m.over = true
 	c.cfg.log.Error("client ended", slog.Any("error", err))
 	c.cancel(err)
+	if life := m.current(); life != nil {
+		m.forget(life, err)
+	}
 	m.endTenancy(err)
 	c.state.set(StateChange{To: StateLost, Keeper: keeper, Err: err}, err)
 	c.send.end(err, false)
@@ -342,8 +353,10 @@ func (m *manager) stop(cause error) {
 	}
 	m.over = true
 	c.cancel(cause)
-	if m.life != nil {
-		m.life.end(cause)
+	for _, life := range []*sessionLife{m.life, m.readOnly} {
+		if life != nil {
+			m.forget(life, cause)
+		}
 	}
 	m.endTenancy(cause)
 	c.state.set(StateChange{To: StateLost, Keeper: KeeperClosed, Err: cause}, ErrClosed)

@@ -81,7 +81,7 @@ func (m *manager) leaveReadOnly(h Host) {
 func (m *manager) endReadOnly() {
 	life := m.readOnly
 	m.readOnly = nil
-	life.end(ErrReadOnlyEnded)
+	m.forget(life, ErrReadOnlyEnded)
 	m.c.watches.endOneShots(ErrReadOnlyEnded)
 	m.setState(StateChange{To: StateLost, Keeper: KeeperConnecting, Session: life.id, Timeout: life.timeout(), Err: ErrReadOnlyEnded})
 }

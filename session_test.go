@@ -70,3 +70,41 @@ func TestPausedProcessPresumesExpiryAndResumes(t *testing.T) {
 		}
 	})
 }
+
+func TestThereIsNoSessionBeforeAndAfterOne(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := &peer.Basic{}
+		zk := w.client("a")
+		if s := zk.Session(); s != nil || zk.SessionID() != 0 || zk.SessionTimeout() != 0 {
+			t.Errorf("before the first connection: %v", s)
+		}
+		if _, _, err := zk.InSession(zk.Session()).Get(t.Context(), "/"); !errors.Is(err, gazoo.ErrSessionOver) {
+			t.Errorf("Get in no session: %v, want ErrSessionOver", err)
+		}
+		srv := w.serve("a:2181", b.Handle)
+		w.waitState(zk, gazoo.StateConnected, time.Minute)
+		first := zk.Session()
+		srv.Close()
+		b.Expire(first.ID())
+		w.waitState(zk, gazoo.StateSuspended, time.Minute)
+		if zk.Session() != first {
+			t.Error("the session is forgotten at a lost connection")
+		}
+		w.serve("a:2181", (&peer.Basic{Connect: func(c *peer.Conn, req zkproto.ConnectRequest) bool {
+			if req.SessionID != 0 {
+				c.Refuse()
+				return true
+			}
+			<-c.Done() // the new session has to wait
+			return true
+		}}).Handle)
+		w.waitState(zk, gazoo.StateLost, time.Minute)
+		if s := zk.Session(); s != nil || first.Context().Err() == nil {
+			t.Errorf("after expiry: %v, context %v", s, first.Context().Err())
+		}
+		zk.CloseNow()
+		if s := zk.Session(); s != nil {
+			t.Errorf("after Close: %v", s)
+		}
+	})
+}

@@ -227,8 +227,8 @@ func (r *registry) dispatch(wire zkproto.WatcherEvent, zxid int64) {
 	r.mu.Lock()
 	if e := r.paths[ev.Path]; e != nil {
 		n += r.fire(ev.Path, e, ev)
-		if ev.Type != EventChildrenChanged || len(e.recursive) == 0 {
-			// With a recursive stream here, ChildrenChanged is derived below; 3.9 sends it too.
+		if ev.Type != EventChildrenChanged || !r.derives(e) {
+			// Where ChildrenChanged is derived, 3.9 sends it too.
 			n += push(e.persistent, ev)
 		}
 	}
@@ -241,9 +241,9 @@ func (r *registry) dispatch(wire zkproto.WatcherEvent, zxid int64) {
 				break
 			}
 		}
-		if ev.Type == EventCreated || ev.Type == EventDeleted {
-			n += r.derive(ev)
-		}
+	}
+	if ev.Type == EventCreated || ev.Type == EventDeleted {
+		n += r.derive(ev)
 	}
 	r.unlock()
 	if hooks := r.core.cfg.hooks.watch; len(hooks) > 0 {
@@ -253,12 +253,18 @@ func (r *registry) dispatch(wire zkproto.WatcherEvent, zxid int64) {
 	}
 }
 
-// derive makes the ChildrenChanged of a parent that has a recursive stream out of its child's
-// Created or Deleted: the recursive registration keeps 3.8 from sending it.
+// derives reports whether the ChildrenChanged of a path is made here: the server has a
+// recursive registration for it, which keeps 3.8 from sending it. The registration may outlive
+// the last recursive stream, serving a persistent one.
+func (r *registry) derives(e *watchEntry) bool {
+	return e.epoch == r.epoch && e.server&tableStream != 0 && e.serverMode == zkproto.WatchPersistentRecursive
+}
+
+// derive makes the ChildrenChanged of a parent out of its child's Created or Deleted.
 func (r *registry) derive(ev Event) int {
 	parent := ParentPath(ev.Path)
 	e := r.paths[parent]
-	if e == nil || len(e.recursive) == 0 || parent == ev.Path {
+	if e == nil || !r.derives(e) || parent == ev.Path {
 		return 0
 	}
 	ev.Type, ev.Path = EventChildrenChanged, parent

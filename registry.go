@@ -84,7 +84,8 @@ func (r *registry) begin(w *Watch) *registration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.entry(w.path)
-	g := &registration{r: r, w: w, remote: !e.adding && len(e.persistent)+len(e.recursive) == 0}
+	// A stream's registration outlives the stream while one-shots are served from it.
+	g := &registration{r: r, w: w, remote: !e.adding && e.server&tableStream == 0 && len(e.persistent)+len(e.recursive) == 0}
 	e.inflight++
 	if g.remote {
 		e.remote++

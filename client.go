@@ -105,7 +105,9 @@ func Connect(ctx context.Context, hosts string, opts ...Option) (*Client, error)
 	}
 	if err := zk.WaitState(ctx, StateConnected); err != nil {
 		problems := []error{errors.Unwrap(err)}
-		problems = append(problems, zk.ConnectErrors()...)
+		if ctx.Err() != nil {
+			problems = append(problems, zk.ConnectErrors()...) // else the cause has them
+		}
 		zk.CloseNow()
 		return nil, refuse("connect", "", errors.Join(problems...))
 	}
@@ -167,9 +169,12 @@ func (zk *Client) Unchroot(path string) string {
 }
 
 // Hosts returns the configured servers.
-func (zk *Client) Hosts() []Host {
-	var hosts []Host
-	zk.core.manager.do(func() { hosts = zk.core.manager.hosts.list() })
+func (zk *Client) Hosts() (hosts []Host) {
+	m := zk.core.manager
+	list := func() { hosts = m.hosts.list() }
+	if !m.do(list) {
+		list() // the manager has ended: nobody changes them
+	}
 	return hosts
 }
 

@@ -238,7 +238,7 @@ func (m *manager) endRound(err error) {
 	}
 	m.bare = false
 	if c.cfg.failFast && !m.connected {
-		m.terminate(errors.Join(append([]error{ErrNoServer}, m.failures.list()...)...), KeeperClosed, nil)
+		m.terminate(&endError{errors.Join(append([]error{ErrNoServer}, m.failures.list()...)...)}, KeeperClosed, nil)
 		return
 	}
 	m.rounds.Tries++
@@ -246,7 +246,7 @@ func (m *manager) endRound(err error) {
 	m.rounds.Err = err
 	delay, again := c.cfg.connectRetry.NextDelay(m.rounds)
 	if !again {
-		m.terminate(&RetryError{Tries: m.rounds.Tries, Elapsed: m.rounds.Elapsed, Err: err}, KeeperClosed, nil)
+		m.terminate(&endError{&RetryError{Tries: m.rounds.Tries, Elapsed: m.rounds.Elapsed, Err: err}}, KeeperClosed, nil)
 		return
 	}
 	m.rounds.LastDelay = delay

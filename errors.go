@@ -195,6 +195,13 @@ func (e *SizeError) Error() string {
 // Is matches [ErrRequestTooLarge] or [ErrReplyTooLarge].
 func (e *SizeError) Is(target error) bool { return target == e.kind }
 
+// endError is why a client closed by itself. It matches ErrClosed, so that whoever stops at a
+// closed client stops at this one too.
+type endError struct{ cause error }
+
+func (e *endError) Error() string   { return "client closed: " + e.cause.Error() }
+func (e *endError) Unwrap() []error { return []error{ErrClosed, e.cause} }
+
 // waitError is what a wait returns when its context ends: it matches the context's error and
 // its cause, and reads like the cause.
 type waitError struct{ ctxErr, cause error }

@@ -63,15 +63,18 @@ func parseHostList(list []string) (hosts []Host, chroot string, err error) {
 	var problems []error
 	joined := strings.TrimSpace(strings.Join(list, ","))
 	hostPart, chroot := cutChroot(joined)
-	if chroot == "/" {
-		chroot = ""
-	}
-	if chroot != "" {
+	if chroot != "" && chroot != "/" {
 		if err := ValidatePath(chroot); err != nil {
 			problems = append(problems, badArg("hosts", "chroot: %v", err))
 		}
 	}
-	hostPart = strings.Trim(hostPart, ", \t\r\n")
+	hostPart = strings.TrimSpace(hostPart)
+	if chroot != "" {
+		hostPart = strings.TrimSpace(strings.TrimSuffix(hostPart, ",")) // the chroot was an element of its own
+	}
+	if chroot == "/" {
+		chroot = ""
+	}
 	if hostPart == "" {
 		hostPart = DefaultHosts
 	}
@@ -142,7 +145,7 @@ func parseHost(s string) (Host, error) {
 			port = "missing"
 		}
 	}
-	if name == "" || strings.ContainsAny(name, " \t\r\n\x00@\\?#%") && !strings.Contains(name, "%") {
+	if _, err := netip.ParseAddr(name); err != nil && (name == "" || strings.ContainsAny(name, " \t\r\n\x00@\\?#%")) {
 		return h, badArg("hosts", "%q is no host name", s)
 	}
 	h.Name = name

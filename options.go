@@ -154,7 +154,7 @@ func WithDialTimeout(d time.Duration) Option { return func(c *config) { c.dialTi
 
 // WithConnectRetry replaces the policy between rounds through the host list (default: for
 // ever, 100 ms doubling to 3 s, jitter 0.5). The first round has no pauses. When the policy
-// gives up, the client closes with its error.
+// gives up, the client closes with a [*RetryError], which then matches [ErrClosed] too.
 func WithConnectRetry(p RetryPolicy) Option {
 	return func(c *config) {
 		if p == nil {
@@ -177,8 +177,8 @@ func WithCommandRetry(p RetryPolicy) Option {
 	}
 }
 
-// WithFailFast ends the client with [ErrNoServer] when every host was tried once without
-// success. It concerns the first connection only.
+// WithFailFast ends the client with [ErrNoServer], which then matches [ErrClosed] too, when
+// every host was tried once without success. It concerns the first connection only.
 func WithFailFast() Option { return func(c *config) { c.failFast = true } }
 
 // WithReadOnly accepts read-only servers, those cut off from their ensemble. See the package

@@ -94,8 +94,8 @@ func (c *core) attempt(ctx context.Context, plan attemptPlan) {
 func (c *core) reach(ctx context.Context, plan attemptPlan) attemptResult {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	expiry := time.AfterFunc(plan.budget, cancel)
-	defer expiry.Stop()
+	whole := time.AfterFunc(plan.budget, cancel)
+	defer whole.Stop()
 	addrs, err := c.addresses(ctx, plan.host)
 	if err != nil {
 		return attemptResult{err: fmt.Errorf("%s: %w", plan.host, err)}
@@ -104,7 +104,7 @@ func (c *core) reach(ctx context.Context, plan attemptPlan) attemptResult {
 	last := attemptResult{}
 	for i, addr := range addrs {
 		share := plan.budget / time.Duration(len(addrs))
-		last = c.reachAddr(ctx, plan, addr, share)
+		last = c.reachAddr(ctx, plan, addr, share, whole)
 		if last.link != nil || last.expired || last.again || errors.Is(last.err, ErrAuthFailed) {
 			return last
 		}

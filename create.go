@@ -259,7 +259,6 @@ func (zk *Client) createProtected(ctx context.Context, path string, data []byte,
 	guid := newGUID()
 	path = absPathName(parent, protectedPrefix+guid+"-"+name)
 	for {
-		session := zk.Session()
 		created, err := zk.createParents(ctx, path, data, o, wantStat, stat)
 		if err == nil || ctx.Err() != nil {
 			return created, err
@@ -267,7 +266,7 @@ func (zk *Client) createProtected(ctx context.Context, path string, data []byte,
 		if !errors.Is(err, ErrConnectionLoss) && !MaybeApplied(err) {
 			return created, err
 		}
-		found, s, ferr := zk.findProtected(ctx, parent, guid, o, session)
+		found, s, ferr := zk.findProtected(ctx, parent, guid, o)
 		if ferr != nil {
 			return "", err // the create's own error tells more
 		}
@@ -281,8 +280,8 @@ func (zk *Client) createProtected(ctx context.Context, path string, data []byte,
 }
 
 // findProtected looks for the znode of a create whose answer was lost. Only a znode of the
-// session in which it was sent counts for an ephemeral: one of a dying session will vanish.
-func (zk *Client) findProtected(ctx context.Context, parent, guid string, o *createOptions, session *Session) (string, Stat, error) {
+// present session counts for an ephemeral: one of a dying session will vanish.
+func (zk *Client) findProtected(ctx context.Context, parent, guid string, o *createOptions) (string, Stat, error) {
 	for {
 		found, stat, err := zk.findOnce(ctx, parent, guid)
 		switch {
@@ -293,7 +292,7 @@ func (zk *Client) findProtected(ctx context.Context, parent, guid string, o *cre
 		case err != nil:
 			return "", Stat{}, err
 		}
-		if found != "" && o.ephemeral && (session == nil || stat.EphemeralOwner != zk.SessionID()) {
+		if found != "" && o.ephemeral && stat.EphemeralOwner != zk.SessionID() {
 			return "", Stat{}, nil
 		}
 		return found, stat, nil

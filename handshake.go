@@ -57,19 +57,24 @@ func (c *core) secure(ctx context.Context, h Host, conn net.Conn) (net.Conn, err
 }
 
 // reachAddr dials one address and runs the handshake pipeline: dial, TLS, connect record,
-// credentials, watches.
-func (c *core) reachAddr(ctx context.Context, plan attemptPlan, addr string, share time.Duration) attemptResult {
+// credentials, watches. whole ends ctx when the attempt has used up its budget.
+func (c *core) reachAddr(ctx context.Context, plan attemptPlan, addr string, share time.Duration, whole *time.Timer) attemptResult {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	limit := time.AfterFunc(share, cancel)
 	defer limit.Stop()
-	r := c.shake(ctx, plan, addr, limit)
+	// Once the server has the session, what follows may take as long as a silent connection may.
+	greeted := func(h hello) {
+		limit.Reset(2 * h.timeout / 3)
+		whole.Reset(2 * h.timeout / 3)
+	}
+	r := c.shake(ctx, plan, addr, greeted)
 	if r.bare && plan.hunting && plan.life != nil {
 		// A live global session is refused by a read-only server. Ours is lost already, so one
 		// that says it is read-only gets an offer without it.
 		if word, err := c.askWord(ctx, plan.host, addr, "isro"); err == nil && word == "ro" {
 			plan.life = nil
-			r = c.shake(ctx, plan, addr, limit)
+			r = c.shake(ctx, plan, addr, greeted)
 		}
 	}
 	if r.err != nil && ctx.Err() != nil && !errors.Is(r.err, ErrAuthFailed) {
@@ -79,7 +84,7 @@ func (c *core) reachAddr(ctx context.Context, plan attemptPlan, addr string, sha
 	return r
 }
 
-func (c *core) shake(ctx context.Context, plan attemptPlan, addr string, limit *time.Timer) (r attemptResult) {
+func (c *core) shake(ctx context.Context, plan attemptPlan, addr string, greeted func(hello)) (r attemptResult) {
 	conn, err := c.dialHost(ctx, plan.host, addr)
 	if err != nil {
 		return attemptResult{err: err}
@@ -106,8 +111,7 @@ func (c *core) shake(ctx context.Context, plan attemptPlan, addr string, limit *
 	case err != nil:
 		return attemptResult{err: err}
 	}
-	// The server has the session: what follows may take as long as a silent connection may.
-	limit.Reset(2 * h.timeout / 3)
+	greeted(h)
 	if err := c.authenticate(l, &r); err != nil {
 		r.err = err
 		return r
@@ -156,6 +160,9 @@ func (c *core) greet(l *link, plan attemptPlan) (hello, error) {
 	h.id, h.password = resp.SessionID, resp.Password
 	h.timeout = time.Duration(resp.TimeoutMS) * time.Millisecond
 	h.readOnly = resp.ReadOnly
+	if h.readOnly && !c.cfg.readOnly {
+		return h, errors.New("server is read-only, which was not asked for")
+	}
 	return h, nil
 }
 

@@ -24,6 +24,7 @@ type link struct {
 	spare    []byte  // the writer's other buffer
 	pending  ring    // on the wire, unanswered, in order
 	auths    []*call // add-auth requests, answered in their own order
+	last     *call   // its answer ended the link; completed at the drop
 	appended int64   // bytes ever appended to out
 	handed   int64   // bytes ever handed to Write: what lies behind was never sent
 
@@ -191,7 +192,9 @@ func (l *link) take(h zkproto.ReplyHeader) (*call, error) {
 		l.features.learn(cl.need, !unimplemented(h))
 	}
 	s.leave(cl.weight)
-	s.answered(cl)
+	if !unimplemented(h) { // else the server closes: what waits is not sent
+		s.answered(cl)
+	}
 	flushed := len(l.out) > 0
 	s.unlock()
 	if flushed {
@@ -221,6 +224,7 @@ func (l *link) answer(cl *call, h zkproto.ReplyHeader, r *zkproto.Reader, tooLar
 			end = h.Err
 		case unimplemented(h):
 			cl.fail(OutcomeRefused, unsupported(cl.name))
+			end = cl.err // the server closes behind this answer
 		}
 	case tooLarge != nil:
 		cl.fail(OutcomeUnknown, &SizeError{Size: tooLarge.Size, Limit: tooLarge.Limit, kind: ErrReplyTooLarge})
@@ -231,7 +235,9 @@ func (l *link) answer(cl *call, h zkproto.ReplyHeader, r *zkproto.Reader, tooLar
 			end = err
 		}
 	}
-	cl.complete(c)
+	if end == nil || !c.send.withhold(l, cl) {
+		cl.complete(c)
+	}
 	return end
 }
 

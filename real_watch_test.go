@@ -124,7 +124,7 @@ func nextEvents(t *testing.T, s *gazoo.Stream, n int) []string {
 	return got
 }
 
-func wantEvents(t *testing.T, s *gazoo.Stream, want ...string) {
+func wantStreamEvents(t *testing.T, s *gazoo.Stream, want ...string) {
 	t.Helper()
 	if got := nextEvents(t, s, len(want)); !slices.Equal(got, want) {
 		t.Errorf("events:\n%q\nwant:\n%q", got, want)
@@ -168,8 +168,8 @@ func TestStreamsOnServers(t *testing.T) {
 		must(t, err)
 		for range 2 { // they stay
 			change(t, zk, "/n")
-			wantEvents(t, persistent, persistentEvents...)
-			wantEvents(t, recursive, recursiveEvents...)
+			wantStreamEvents(t, persistent, persistentEvents...)
+			wantStreamEvents(t, recursive, recursiveEvents...)
 		}
 		persistent.Close()
 		recursive.Close()
@@ -217,8 +217,8 @@ func TestAllKindsOfWatchesOnOnePath(t *testing.T) {
 			awaitEvent(t, again, gazoo.EventDataChanged, "/n")
 			// The one-shots that came and went took nothing from the streams.
 			must(t, zk.DeleteRecursive(ctx, "/n", nil))
-			wantEvents(t, persistent, "children changed /n", "data changed /n", "data changed /n", "children changed /n", "deleted /n")
-			wantEvents(t, recursive, "created /n/c", "data changed /n", "data changed /n", "deleted /n/c", "deleted /n")
+			wantStreamEvents(t, persistent, "children changed /n", "data changed /n", "data changed /n", "children changed /n", "deleted /n")
+			wantStreamEvents(t, recursive, "created /n/c", "data changed /n", "data changed /n", "deleted /n/c", "deleted /n")
 			if t.Failed() {
 				t.Fatalf("order: %q", order)
 			}
@@ -230,7 +230,7 @@ func TestAllKindsOfWatchesOnOnePath(t *testing.T) {
 			}
 			first.Close()
 			change(t, zk, "/n")
-			wantEvents(t, second, want...)
+			wantStreamEvents(t, second, want...)
 			second.Close()
 		}
 	})

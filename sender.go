@@ -341,6 +341,10 @@ func (s *sender) drop(l *link, cause error) {
 		}
 		s.failLater(cl, outcome, loss)
 	}
+	if l.last != nil {
+		s.failed = append(s.failed, l.last)
+		l.last = nil
+	}
 	for cl := l.pending.pop(); cl != nil; cl = l.pending.pop() {
 		lose(cl)
 	}
@@ -357,6 +361,19 @@ func (s *sender) drop(l *link, cause error) {
 	}
 	s.checkIdle()
 	s.unlock()
+}
+
+// withhold keeps a call whose answer ends the connection until the drop: whoever learns of the
+// answer and calls again is to wait for the next connection. It returns false when the
+// connection was taken away already.
+func (s *sender) withhold(l *link, cl *call) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link != l {
+		return false
+	}
+	l.last = cl
+	return true
 }
 
 // endTenancy fails the calls that wait for a connection and belong to the tenancy that ended.

@@ -73,13 +73,19 @@ func validateACL(acl []ACL) error {
 
 var openACL = OpenACL()
 
-// aclFor is the ACL of a create: its own, the client's default, or open.
-func (zk *Client) aclFor(own []ACL) []ACL {
-	switch {
-	case own != nil:
+// aclFor is the ACL of a create of an absolute path: its own, what the client chooses for the
+// path, the client's default, or open.
+func (zk *Client) aclFor(path string, own []ACL) []ACL {
+	if own != nil {
 		return own
-	case zk.core.cfg.defaultACL != nil:
-		return zk.core.cfg.defaultACL
+	}
+	if choose := zk.core.cfg.chooseACL; choose != nil {
+		if acl := choose(path); acl != nil {
+			return acl
+		}
+	}
+	if acl := zk.core.cfg.defaultACL; acl != nil {
+		return acl
 	}
 	return openACL
 }

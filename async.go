@@ -184,7 +184,7 @@ func (a Async) WhoAmI(ctx context.Context) Future[[]ClientInfo] {
 
 // AddAuth is [Client.AddAuth].
 func (a Async) AddAuth(ctx context.Context, scheme string, auth []byte) Future[struct{}] {
-	cred := credential{scheme, slices.Clone(auth)}
+	cred := credential{scheme: scheme, auth: slices.Clone(auth)}
 	return compose(ctx, a.zk, "add auth", "", checkAuth(ctx, scheme), func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, a.zk.addAuth(ctx, cred)
 	})

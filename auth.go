@@ -13,10 +13,19 @@ import (
 type credential struct {
 	scheme string
 	auth   []byte
+	fetch  func(context.Context) ([]byte, error) // instead of auth, asked at every connect
 }
 
 func (c credential) equal(o credential) bool {
-	return c.scheme == o.scheme && string(c.auth) == string(o.auth)
+	return c.fetch == nil && o.fetch == nil && c.scheme == o.scheme && string(c.auth) == string(o.auth)
+}
+
+// bytes returns what is sent.
+func (c credential) bytes(ctx context.Context) ([]byte, error) {
+	if c.fetch == nil {
+		return c.auth, nil
+	}
+	return c.fetch(ctx)
 }
 
 // GoString and String keep secrets out of every format verb.
@@ -59,7 +68,7 @@ func (zk *Client) AddAuth(ctx context.Context, scheme string, auth []byte) error
 	if err := checkAuth(ctx, scheme); err != nil {
 		return refuse("add auth", "", err)
 	}
-	return zk.addAuth(ctx, credential{scheme, slices.Clone(auth)})
+	return zk.addAuth(ctx, credential{scheme: scheme, auth: slices.Clone(auth)})
 }
 
 func checkAuth(ctx context.Context, scheme string) error {
@@ -75,7 +84,7 @@ func checkAuth(ctx context.Context, scheme string) error {
 // ForgetAuth stops sending a credential at later connects. The present connection keeps the
 // identity: ZooKeeper has no request to take one back.
 func (zk *Client) ForgetAuth(scheme string, auth []byte) {
-	zk.core.auth.remove(credential{scheme, auth})
+	zk.core.auth.remove(credential{scheme: scheme, auth: auth})
 }
 
 func (zk *Client) addAuth(ctx context.Context, cred credential) error {

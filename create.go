@@ -179,7 +179,7 @@ func (zk *Client) newCreate(path string, data []byte, o *createOptions, wantStat
 	}
 	cl.req.path = zk.root + path
 	cl.req.data, cl.req.mode, cl.req.ttl = data, mode, o.ttl.Milliseconds()
-	cl.req.acl = zk.aclFor(o.acl)
+	cl.req.acl = zk.aclFor(cl.req.path, o.acl)
 	return cl, nil
 }
 

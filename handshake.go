@@ -112,7 +112,7 @@ func (c *core) shake(ctx context.Context, plan attemptPlan, addr string, greeted
 		return attemptResult{err: err}
 	}
 	greeted(h)
-	if err := c.authenticate(l, &r); err != nil {
+	if err := c.authenticate(ctx, l, &r); err != nil {
 		r.err = err
 		return r
 	}
@@ -167,12 +167,16 @@ func (c *core) greet(l *link, plan attemptPlan) (hello, error) {
 }
 
 // authenticate sends every credential and waits for the verdicts, before anything else.
-func (c *core) authenticate(l *link, r *attemptResult) error {
+func (c *core) authenticate(ctx context.Context, l *link, r *attemptResult) error {
 	creds := c.auth.all()
 	for _, cred := range creds {
+		auth, err := cred.bytes(ctx)
+		if err != nil {
+			return fmt.Errorf("credential for %s: %w", cred.scheme, err)
+		}
 		b, mark := zkproto.BeginFrame(nil)
 		b = zkproto.RequestHeader{Xid: zkproto.XidAuth, Op: zkproto.OpAuth}.AppendTo(b)
-		b = zkproto.AuthRequest{Scheme: cred.scheme, Auth: cred.auth}.AppendTo(b)
+		b = zkproto.AuthRequest{Scheme: cred.scheme, Auth: auth}.AppendTo(b)
 		l.sendRaw(zkproto.EndFrame(b, mark))
 	}
 	for _, cred := range creds {

@@ -32,6 +32,7 @@ type config struct {
 	noWatchReset   bool
 	credentials    []credential
 	defaultACL     []ACL
+	chooseACL      func(path string) []ACL
 	maxRequest     int
 	maxReply       int
 	maxCalls       int
@@ -201,7 +202,20 @@ func WithAuth(scheme string, auth []byte) Option {
 			c.bad("WithAuth", "empty scheme")
 			return
 		}
-		c.credentials = append(c.credentials, credential{scheme, append([]byte(nil), auth...)})
+		c.credentials = append(c.credentials, credential{scheme: scheme, auth: append([]byte(nil), auth...)})
+	}
+}
+
+// WithAuthFunc is [WithAuth] with a credential that is asked for at every connect, from a secret
+// store perhaps, so that it can change in a running client. fetch runs within the time that an
+// attempt to connect has; its error fails the attempt, and others follow.
+func WithAuthFunc(scheme string, fetch func(context.Context) ([]byte, error)) Option {
+	return func(c *config) {
+		if scheme == "" || fetch == nil {
+			c.bad("WithAuthFunc", "empty scheme or nil function")
+			return
+		}
+		c.credentials = append(c.credentials, credential{scheme: scheme, fetch: fetch})
 	}
 }
 
@@ -213,6 +227,18 @@ func WithDefaultACL(acl ...ACL) Option {
 			return
 		}
 		c.defaultACL = append([]ACL(nil), acl...)
+	}
+}
+
+// WithACLFor has choose give the ACL of creates that name none, by the znode's absolute path
+// (chroot included, without the number of a sequential one); nil leaves it to
+// [WithDefaultACL]. It is called on the goroutines that create, parents included.
+func WithACLFor(choose func(path string) []ACL) Option {
+	return func(c *config) {
+		if choose == nil {
+			c.bad("WithACLFor", "nil")
+		}
+		c.chooseACL = choose
 	}
 }
 

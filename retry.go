@@ -232,6 +232,27 @@ func (zk *Client) Retry(ctx context.Context, fn func(context.Context) error) err
 	return Retry(ctx, zk.core.commandRetry(), fn)
 }
 
+// RetryInSession runs fn with a view bound to the present session, waiting for one first, and
+// runs it again, as a whole and in the next session, whenever its session ended before fn did.
+// Other errors are retried as [Client.Retry] does, in the same session. So all that fn did
+// when it succeeds was done in one session.
+func (zk *Client) RetryInSession(ctx context.Context, fn func(context.Context, *Client) error) error {
+	return Retry(ctx, zk.core.commandRetry(), func(ctx context.Context) error {
+		if err := zk.WaitState(ctx, StateConnected); err != nil {
+			return err
+		}
+		session := zk.Session()
+		err := fn(ctx, zk.InSession(session))
+		if err == nil {
+			err = session.overErr()
+		}
+		if SessionLost(err) {
+			return ForceRetry(err)
+		}
+		return err
+	})
+}
+
 // SetCommandRetry replaces the policy of [Client.Retry] in the running client, for all views.
 func (zk *Client) SetCommandRetry(p RetryPolicy) error {
 	if p == nil {

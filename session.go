@@ -98,6 +98,14 @@ func (s *Session) Err() error {
 	return nil
 }
 
+// overErr is Err for a handle that may be nil, when there is no session.
+func (s *Session) overErr() error {
+	if s == nil {
+		return ErrSessionExpired
+	}
+	return s.Err()
+}
+
 // Saved returns what another process needs to take the session over ([WithSession]).
 func (s *Session) Saved() SavedSession {
 	return SavedSession{

@@ -1,6 +1,7 @@
 package gazoo_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -105,6 +106,37 @@ func TestThereIsNoSessionBeforeAndAfterOne(t *testing.T) {
 		zk.CloseNow()
 		if s := zk.Session(); s != nil {
 			t.Errorf("after Close: %v", s)
+		}
+	})
+}
+
+func TestRetryInSessionRepeatsTheWholeInTheNextSession(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		tree := w.plant("a:2181")
+		zk := w.connect("a")
+		first := zk.SessionID()
+		var seen []int64
+		err := zk.RetryInSession(t.Context(), func(ctx context.Context, view *gazoo.Client) error {
+			seen = append(seen, view.SessionID())
+			if _, err := view.Create(ctx, "/mine", nil, gazoo.Ephemeral()); err != nil {
+				return err
+			}
+			if len(seen) == 1 {
+				tree.expire(first)
+				w.waitState(zk, gazoo.StateLost, time.Minute)
+				w.waitState(zk, gazoo.StateConnected, time.Minute)
+			}
+			_, _, err := view.Get(ctx, "/mine")
+			return err
+		})
+		must(t, err)
+		if len(seen) != 2 || seen[0] != first || seen[1] == first {
+			t.Errorf("ran in sessions %x, want once in %x and once in the next", seen, first)
+		}
+		stat, _, err := zk.Exists(t.Context(), "/mine")
+		must(t, err)
+		if stat.EphemeralOwner != zk.SessionID() {
+			t.Errorf("owner %x, want the present session %x", stat.EphemeralOwner, zk.SessionID())
 		}
 	})
 }

@@ -48,9 +48,6 @@ func (zk *Client) ensure(ctx context.Context, path string, o *createOptions) err
 	whole := &Client{core: zk.core, session: zk.session}
 	full := absPath(zk.root, path)
 	kind := &createOptions{container: o.containerParents, acl: o.acl, hasACL: o.hasACL}
-	if o.acl == nil {
-		kind.acl = zk.aclFor(nil)
-	}
 	var steps []Future[string]
 	for i := 1; i <= len(full); i++ {
 		if i < len(full) && full[i] != '/' || full == "/" {

@@ -63,8 +63,9 @@ func (t *Txn) create(path string, data []byte, wantStat bool, opts []CreateOptio
 	if op == zkproto.OpCreate && wantStat {
 		op = zkproto.OpCreate2
 	}
+	full := t.zk.root + path
 	return t.add(zkproto.MultiOp{
-		Op: op, Path: t.zk.root + path, Data: data, ACL: t.zk.aclFor(o.acl), Mode: mode, TTL: o.ttl.Milliseconds(),
+		Op: op, Path: full, Data: data, ACL: t.zk.aclFor(full, o.acl), Mode: mode, TTL: o.ttl.Milliseconds(),
 	}, path, err)
 }
 

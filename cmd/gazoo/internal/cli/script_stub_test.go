@@ -1,0 +1,2 @@
+package cli
+import _ "github.com/rogpeppe/go-internal/testscript"

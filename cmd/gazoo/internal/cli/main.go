@@ -7,13 +7,15 @@ import (
 	"errors"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/env"
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/exit"
 )
 
 // Main runs the command line in args, the program's name left out, and returns the exit code.
 func Main(args []string, s env.Streams) int {
-	ctx, stop := interruptible(context.Background())
+	ctx, stop := interruptible(context.Background(), os.Exit)
 	defer stop()
 	return Run(ctx, args, env.New(s, os.LookupEnv))
 }
@@ -23,9 +25,17 @@ func Main(args []string, s env.Streams) int {
 func Run(ctx context.Context, args []string, e *env.Env) int {
 	root := NewRoot(e)
 	root.SetArgs(args)
+	resolve, started := root.PersistentPreRunE, false
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
+		started = true
+		return resolve(cmd, args)
+	}
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exit.OK
+	}
+	if _, ok := errors.AsType[*exit.UsageError](err); !ok && !started {
+		err = exit.Usagef("%v", err) // cobra's own words about the command line
 	}
 	message := exit.Message(err)
 	if _, ok := errors.AsType[*exit.UsageError](err); ok {

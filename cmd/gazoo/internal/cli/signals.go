@@ -10,8 +10,8 @@ import (
 )
 
 // interruptible returns a context that the first SIGINT or SIGTERM ends, so that the command
-// closes its session in good order. The second one ends the process.
-func interruptible(ctx context.Context) (_ context.Context, stop func()) {
+// closes its session in good order. The second one ends the process through end.
+func interruptible(ctx context.Context, end func(code int)) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -19,7 +19,7 @@ func interruptible(ctx context.Context) (_ context.Context, stop func()) {
 	go func() {
 		for _, act := range []func(){
 			func() { cancel(exit.ErrInterrupted) },
-			func() { os.Exit(exit.Interrupted) },
+			func() { end(exit.Interrupted) },
 		} {
 			select {
 			case <-signals:

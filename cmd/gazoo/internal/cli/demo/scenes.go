@@ -33,7 +33,7 @@ func (s *stage) connect(ctx context.Context) error {
 		return err
 	}
 	s.say("connected to %s (through a proxy inside this command)", s.whole.Server())
-	s.say("session %v, time-out %v granted by the server", s.whole.Session(), s.whole.SessionTimeout())
+	s.say("%v, time-out %v granted by the server", s.whole.Session(), s.whole.SessionTimeout())
 	return nil
 }
 
@@ -161,7 +161,7 @@ func (s *stage) reconnect(ctx context.Context) error {
 	if err := expect(found && stat.EphemeralOwner == session.ID(), "/alive is gone"); err != nil {
 		return err
 	}
-	s.say("still session %v, and /alive is still there", session)
+	s.say("still %v, and /alive is still there", session)
 	return s.gap(ctx)
 }
 

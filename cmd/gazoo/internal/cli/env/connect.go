@@ -117,18 +117,36 @@ func connectFailure(hosts string, err error, perHost []error) error {
 	if errors.Is(err, exit.ErrInterrupted) || errors.Is(err, gazoo.ErrAuthFailed) {
 		return err
 	}
-	var reasons []string
-	for _, e := range perHost {
-		reasons = append(reasons, exit.OneLine(e.Error()))
-	}
 	reason := "cannot connect to " + hosts
-	if _, ok := errors.AsType[*exit.TimeoutError](err); ok || len(reasons) == 0 {
+	if _, ok := errors.AsType[*exit.TimeoutError](err); ok || len(perHost) == 0 {
 		reason += ": " + exit.OneLine(cause(err).Error())
 	}
-	if len(reasons) > 0 {
-		reason += ": " + strings.Join(reasons, "; ")
+	for i, e := range perHost {
+		separator := "; "
+		if i == 0 {
+			separator = ": "
+		}
+		reason += separator + hostReason(e, len(perHost) == 1)
 	}
 	return &exit.ConnectError{Reason: reason, Err: err}
+}
+
+// hostReason says why one host was not reached, which the client's own words repeat the address
+// for: "zk1:2181 (10.0.0.1:2181): dial: dial tcp 10.0.0.1:2181: connect: connection refused".
+func hostReason(err error, only bool) string {
+	text := exit.OneLine(err.Error())
+	host, reason, ok := strings.Cut(text, ": ")
+	if !ok {
+		return text
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		reason = errno.Error()
+	}
+	if only {
+		return reason
+	}
+	host, _, _ = strings.Cut(host, " (")
+	return host + ": " + reason
 }
 
 // cause takes the operation off an error.

@@ -5,6 +5,7 @@ package env
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -57,7 +58,16 @@ func (e *Env) Stay(ctx context.Context, f func(context.Context, *gazoo.Client) e
 		return err
 	}
 	defer release(ctx)
-	return f(ctx, zk)
+	return explainRoot(zk, f(ctx, zk))
+}
+
+// explainRoot says what a missing "/" means, which nobody would guess.
+func explainRoot(zk *gazoo.Client, err error) error {
+	op, ok := errors.AsType[*gazoo.OpError](err)
+	if ok && op.Path == "/" && errors.Is(err, gazoo.ErrNoNode) {
+		err = exit.Explain(err, "the chroot %s of --servers does not exist", zk.Root())
+	}
+	return err
 }
 
 func (e *Env) dial(ctx context.Context) (*gazoo.Client, func(context.Context), error) {

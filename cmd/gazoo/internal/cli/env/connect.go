@@ -68,7 +68,10 @@ func Dial(ctx context.Context, hosts string, opts ...gazoo.Option) (*gazoo.Clien
 	}
 	giveUp, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	h := &hopeless{hosts: len(list), failed: map[string]bool{}, giveUp: cancel}
+	h := &hopeless{left: map[string]bool{}, giveUp: cancel}
+	for _, host := range list {
+		h.left[host.String()] = true
+	}
 	zk, err := gazoo.New(hosts, append(opts, gazoo.WithHook(h))...)
 	if err != nil {
 		return nil, err
@@ -83,11 +86,10 @@ func Dial(ctx context.Context, hosts string, opts ...gazoo.Option) (*gazoo.Clien
 
 // hopeless is a hook that ends the wait for a connection when every host has failed for good.
 type hopeless struct {
-	hosts  int
 	giveUp context.CancelCauseFunc
 
-	mu     sync.Mutex
-	failed map[string]bool
+	mu   sync.Mutex
+	left map[string]bool // hosts that may still answer
 }
 
 // OnConnect implements gazoo.ConnectHook.
@@ -95,11 +97,11 @@ func (h *hopeless) OnConnect(info gazoo.ConnectInfo) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if info.Connected || !forGood(info.Err) {
-		delete(h.failed, info.Host.String())
+		h.left[info.Host.String()] = true
 		return
 	}
-	h.failed[info.Host.String()] = true
-	if len(h.failed) == h.hosts {
+	delete(h.left, info.Host.String())
+	if len(h.left) == 0 {
 		h.giveUp(gazoo.ErrNoServer)
 	}
 }

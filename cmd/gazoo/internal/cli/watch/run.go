@@ -11,13 +11,14 @@ func run(ctx context.Context, o *options) error {
 	return o.env.Stay(ctx, func(ctx context.Context, zk *gazoo.Client) error {
 		defer zk.AddListener(o.tellState)()
 		w := &watcher{options: o, zk: zk, out: o.env.Printer()}
+		follow := w.events
 		switch {
 		case o.data:
-			return w.followData(ctx)
+			follow = w.followData
 		case o.children:
-			return w.followChildren(ctx)
+			follow = w.followChildren
 		}
-		return w.events(ctx)
+		return follow(ctx)
 	})
 }
 
@@ -52,13 +53,16 @@ func (w *watcher) print(l line, counts bool) (last bool, err error) {
 	return w.count > 0 && w.lines >= w.count, nil
 }
 
+// announce tells the person that everything from here on is seen.
+func (w *watcher) announce() { w.env.Say("watching %s until Ctrl-C", w.path) }
+
 func (w *watcher) events(ctx context.Context) error {
 	stream, err := w.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
-	w.env.Say("watching %s until Ctrl-C", w.path)
+	w.announce()
 	for {
 		ev, err := stream.Next(ctx)
 		if err != nil {
@@ -82,6 +86,7 @@ func (w *watcher) open(ctx context.Context) (*gazoo.Stream, error) {
 }
 
 func (w *watcher) followData(ctx context.Context) error {
+	w.announce()
 	for state, err := range w.zk.WatchData(ctx, w.path) {
 		if err != nil {
 			return err
@@ -94,6 +99,7 @@ func (w *watcher) followData(ctx context.Context) error {
 }
 
 func (w *watcher) followChildren(ctx context.Context) error {
+	w.announce()
 	for state, err := range w.zk.WatchChildren(ctx, w.path) {
 		if err != nil {
 			return err

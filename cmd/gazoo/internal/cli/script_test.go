@@ -14,6 +14,7 @@ import (
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli"
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/env"
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
+	"github.com/gazoo-zk/gazoo/internal/faultproxy"
 )
 
 func TestMain(m *testing.M) {
@@ -23,8 +24,9 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script against a real standalone server. Each script has a chroot of
-// its own, and $SERVER, $CHROOT and $GAZOO_SERVERS (both together) in its environment. Nobody
-// listens at $NOBODY; at $MUTE connections are accepted and nothing is ever said.
+// its own, and $SERVER, $CHROOT and $GAZOO_SERVERS (both together) in its environment. $PROXY is
+// another way to the server, which the command cut breaks. Nobody listens at $NOBODY; at $MUTE
+// connections are accepted and nothing is ever said.
 func TestScripts(t *testing.T) {
 	server := ensemble.Shared(t, ensemble.Standalone).Server(0).Addr()
 	zk := connect(t, server)
@@ -42,6 +44,13 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SERVER", server)
 			e.Setenv("CHROOT", chroot)
 			e.Setenv("GAZOO_SERVERS", server+chroot)
+			proxy, err := faultproxy.New(server)
+			if err != nil {
+				return err
+			}
+			e.Defer(func() { proxy.Close() })
+			e.Values[proxyKey{}] = proxy
+			e.Setenv("PROXY", proxy.Addr())
 			e.Setenv("NOBODY", nobody)
 			e.Setenv("MUTE", mute)
 			e.Values[runningKey{}] = map[string]*running{}
@@ -100,6 +109,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"interrupt": cmdInterrupt,
 	"finish":    cmdFinish,
 	"bytes":     cmdBytes,
+	"cut":       cmdCut,
 }
 
 // cmdExits runs a program to its end and checks its exit code: exits CODE PROGRAM ARG…
@@ -115,6 +125,13 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	if took := time.Since(begin); took > patience {
 		ts.Fatalf("%q took %v", args[1:], took)
 	}
+}
+
+type proxyKey struct{}
+
+// cmdCut breaks the connections through $PROXY. New ones get through.
+func cmdCut(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Value(proxyKey{}).(*faultproxy.Proxy).Cut()
 }
 
 // cmdBytes makes a file with bytes of every value in no simple order: bytes FILE COUNT.

@@ -122,6 +122,14 @@ func (a Async) create(ctx context.Context, path string, data []byte, wantStat bo
 		})
 	}
 	cl, err := a.zk.newCreate(path, data, o, wantStat)
+	if cl.op == zkproto.OpCreate2 {
+		zk, data := a.zk, slices.Clone(data)
+		cl.fallback = func(cl *call) error {
+			created, err := zk.createThenLook(zk.core.ctx, path, data, o, &cl.stat)
+			cl.str = absPath(zk.root, created)
+			return err
+		}
+	}
 	return begin(ctx, a.zk, cl, err, takeCreatedStat)
 }
 
@@ -204,6 +212,12 @@ func (a Async) Commit(ctx context.Context, t *Txn) Future[[]TxnResult] {
 
 // MultiRead is [Client.MultiRead].
 func (a Async) MultiRead(ctx context.Context, reads ...Read) Future[[]ReadResult] {
+	reads = slices.Clone(reads)
 	cl, err := a.zk.newMultiRead(reads)
+	zk := a.zk
+	cl.fallback = func(cl *call) error {
+		cl.value = zk.readSingly(zk.core.ctx, reads)
+		return nil
+	}
 	return begin(ctx, a.zk, cl, err, takeReadResults)
 }

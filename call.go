@@ -2,6 +2,7 @@ package gazoo
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,10 @@ type call struct {
 	prev     *call
 	waiting  bool
 	sent     bool // its bytes are in a connection's buffer, or beyond
+
+	// fallback, set on the call behind a future, does the same by other means on a server that
+	// does not know the operation. It runs on a goroutine of its own.
+	fallback func(*call) error
 
 	// register is told the fate before anyone else, on the goroutine that completes the
 	// call: watch registrations must take effect in wire order.
@@ -128,7 +133,7 @@ func (cl *call) reset() {
 	cl.missingFine, cl.missing = false, false
 	cl.start, cl.began, cl.xid, cl.startOff, cl.weight = stamp{}, time.Time{}, 0, 0, 0
 	cl.frame, cl.next, cl.prev, cl.waiting, cl.sent = nil, nil, nil, false, false
-	cl.register = nil
+	cl.register, cl.fallback = nil, nil
 	cl.state.Store(callPending)
 	cl.err, cl.outcome, cl.server, cl.zxid = nil, 0, "", 0
 	cl.buf, cl.data, cl.stat, cl.str, cl.strs, cl.num = nil, nil, Stat{}, "", nil, 0
@@ -235,6 +240,14 @@ func (cl *call) complete(c *core) {
 	}
 	if cl.missingFine && cl.outcome == OutcomeRefused && cl.err == error(ErrNoNode) {
 		cl.missing, cl.err = true, nil
+	}
+	if fn := cl.fallback; fn != nil && errors.Is(cl.err, ErrNotSupported) {
+		cl.fallback, cl.began = nil, time.Time{}
+		c.users.start(func() {
+			cl.fail(0, fn(cl))
+			cl.complete(c)
+		})
+		return
 	}
 	// What the caller gave is not ours to keep.
 	cl.req.data, cl.req.ops, cl.req.record, cl.frame, cl.buf = nil, nil, nil, nil, nil

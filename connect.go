@@ -324,6 +324,9 @@ func (m *manager) connectedTo(r attemptResult) {
 	m.live = true
 	m.setState(change)
 	stale := c.watches.renewed(r.renewal, gap)
+	if l.features.knows(featureSetWatches) == featureNo {
+		c.watches.endOneShots(&lossError{ErrConnectionLoss, errNoSetWatches})
+	}
 	for _, ev := range r.events {
 		c.watches.dispatch(ev.event, ev.zxid)
 	}
@@ -331,7 +334,7 @@ func (m *manager) connectedTo(r attemptResult) {
 	c.watches.tidyPaths(stale)
 	if l.features.knows(featureAddWatch) == featureNo {
 		for _, s := range c.watches.degrade() {
-			c.emulate(s)
+			c.emulateOn(s, gap)
 		}
 	}
 	close(l.start)

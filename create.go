@@ -138,7 +138,7 @@ func (zk *Client) CreateStat(ctx context.Context, path string, data []byte, opts
 func (zk *Client) create1(ctx context.Context, path string, data []byte, o *createOptions, wantStat bool, stat *Stat) (string, error) {
 	cl, err := zk.newCreate(path, data, o, wantStat)
 	if err := zk.run(ctx, cl, err); err != nil {
-		return "", explainTTL(err, o)
+		return "", err
 	}
 	created := takeCreated(cl)
 	if stat != nil {
@@ -148,14 +148,7 @@ func (zk *Client) create1(ctx context.Context, path string, data []byte, o *crea
 	return created, nil
 }
 
-// explainTTL tells what to do about a server that refuses TTL znodes.
-func explainTTL(err error, o *createOptions) error {
-	if e, ok := err.(*OpError); ok && o != nil && o.hasTTL && errors.Is(err, ErrUnimplemented) {
-		e.Err = &hintError{e.Err, "the server needs zookeeper.extendedTypesEnabled=true for TTL znodes"}
-	}
-	return err
-}
-
+// hintError is a refusal with what to do about it.
 type hintError struct {
 	err  error
 	hint string
@@ -215,12 +208,7 @@ func (zk *Client) createParents(ctx context.Context, path string, data []byte, o
 		case err == nil:
 			return created, nil
 		case wantStat && errors.Is(err, ErrNotSupported):
-			if created, err = zk.createParents(ctx, path, data, o, false, nil); err != nil {
-				return created, err
-			}
-			s, _, err := zk.Exists(ctx, created)
-			*stat = s
-			return created, err
+			return zk.createThenLook(ctx, path, data, o, stat)
 		case o.parents && errors.Is(err, ErrNoNode):
 			// Another client may delete the parents again: once more, then.
 			if err := zk.ensure(ctx, ParentPath(path), o); err != nil {
@@ -239,6 +227,19 @@ func (zk *Client) createParents(ctx context.Context, path string, data []byte, o
 			return "", err
 		}
 	}
+}
+
+// createThenLook is createParents with a stat, in two requests.
+func (zk *Client) createThenLook(ctx context.Context, path string, data []byte, o *createOptions, stat *Stat) (string, error) {
+	created, err := zk.createParents(ctx, path, data, o, false, nil)
+	if err != nil {
+		return created, err
+	}
+	if *stat, _, err = zk.Exists(ctx, created); err != nil {
+		// Whatever became of the look, the znode was made: doing it all again is not safe.
+		return created, &OpError{Op: "create", Path: path, Outcome: OutcomeUnknown, Write: true, Err: errors.Unwrap(err)}
+	}
+	return created, nil
 }
 
 const protectedPrefix = "_c_"

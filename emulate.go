@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // This file feeds streams from one-shot watches, on servers without addWatch. What happens
@@ -12,8 +14,10 @@ import (
 // succession coalesce; nothing is missed for good.
 
 // emulate feeds a stream until it or the client ends. A stream that was emulated once stays
-// so: the registration it would need may not exist on the next server again.
-func (c *core) emulate(s *Stream) {
+// so: the registration it would need may not exist on the next server again. The channel is
+// closed when everything was looked at once: what changes afterwards is seen.
+func (c *core) emulate(s *Stream) <-chan struct{} {
+	ready := make(chan struct{})
 	ctx, cancel := context.WithCancel(c.ctx)
 	s.mu.Lock()
 	s.emulation = cancel
@@ -21,34 +25,76 @@ func (c *core) emulate(s *Stream) {
 	s.mu.Unlock()
 	if closed {
 		cancel()
-		return
+		close(ready)
+		return ready
 	}
-	c.watches.adopt(s)
 	e := &emulator{zk: &Client{core: c}, s: s}
+	e.scan.Add(1)
 	c.users.start(func() {
 		defer cancel()
-		e.watchNode(ctx, s.path, false, new(atomic.Bool))
+		e.watchNode(ctx, s.path, false, new(atomic.Bool), sync.OnceFunc(e.scan.Done))
+	})
+	c.users.start(func() {
+		e.scan.Wait()
+		close(ready)
+	})
+	return ready
+}
+
+// emulateNew is emulate for a stream that is being opened. It waits until the stream sees all
+// that changes from now on.
+func (c *core) emulateNew(ctx context.Context, s *Stream) error {
+	select {
+	case <-c.emulate(s):
+	case <-ctx.Done():
+		return ctxError(ctx)
+	}
+	c.watches.adopt(s)
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	return nil
+}
+
+// emulateOn is emulate for a stream that goes on on a server without addWatch: a gap at once,
+// and another one when it sees changes again.
+func (c *core) emulateOn(s *Stream, gap GapReason) {
+	s.push(Event{Type: EventNone, Gap: gap})
+	c.watches.adopt(s)
+	ready := c.emulate(s)
+	c.users.start(func() {
+		<-ready
+		s.push(Event{Type: EventNone, Gap: gap})
 	})
 }
 
 // emulator watches one znode, or with a recursive stream every znode of a subtree, each on a
 // goroutine of its own.
 type emulator struct {
-	zk *Client
-	s  *Stream
+	zk   *Client
+	s    *Stream
+	scan sync.WaitGroup // the first looks at all that was there when the stream was opened
 }
 
 // watchNode follows one znode until ctx ends. With announce its existence at the first look is
 // news. absent tells the parent's goroutine that the znode is gone and its deletion was told.
-func (e *emulator) watchNode(ctx context.Context, path string, announce bool, absent *atomic.Bool) {
+// looked, if not nil, is called after the first look.
+func (e *emulator) watchNode(ctx context.Context, path string, announce bool, absent *atomic.Bool, looked func()) {
+	if looked != nil {
+		defer looked()
+	}
 	var known Stat
 	var names []string
 	var kids []*emulated
 	defer func() { stopAll(kids) }()
-	for first, existed := true, false; ctx.Err() == nil; first = false {
+	for first, existed := true, false; ctx.Err() == nil; {
 		look, err := e.look(ctx, path)
 		if err != nil {
-			if isEnded(err) || ctx.Err() != nil || e.zk.WaitState(ctx, StateConnected) != nil {
+			if isEnded(err) || e.zk.WaitState(ctx, StateConnected) != nil {
+				return
+			}
+			// The server refuses (overload) or went away again: no haste.
+			if sleep(ctx, 100*time.Millisecond, nil) != nil {
 				return
 			}
 			continue
@@ -63,7 +109,10 @@ func (e *emulator) watchNode(ctx context.Context, path string, announce bool, ab
 		if e.s.recursive {
 			kids = e.follow(ctx, path, kids, look.names, !first || announce)
 		}
-		existed, known, names = look.exists, look.stat, look.names
+		if first && looked != nil {
+			looked()
+		}
+		first, existed, known, names = false, look.exists, look.stat, look.names
 		look.wait(ctx)
 	}
 }
@@ -83,8 +132,9 @@ func (e *emulator) look(ctx context.Context, path string) (look, error) {
 		if l.stat, l.exists, l.data, err = e.zk.ExistsW(ctx, path); err != nil || !l.exists {
 			return l, err
 		}
-		if l.names, _, l.child, err = e.zk.ChildrenW(ctx, path); err == nil {
-			return l, nil
+		l.names, _, l.child, err = e.zk.ChildrenW(ctx, path)
+		if err == nil || errors.Is(err, ErrNoAuth) {
+			return l, nil // without Read its own changes can be seen, its children's cannot
 		}
 		l.data.Close()
 		if !errors.Is(err, ErrNoNode) {
@@ -150,7 +200,12 @@ func (e *emulator) follow(ctx context.Context, path string, kids []*emulated, na
 		var kidCtx context.Context
 		kidCtx, k.stop = context.WithCancel(ctx)
 		kids = append(kids, k)
-		e.zk.core.users.start(func() { e.watchNode(kidCtx, absPathName(path, name), announce, &k.absent) })
+		var looked func()
+		if !announce {
+			e.scan.Add(1)
+			looked = sync.OnceFunc(e.scan.Done)
+		}
+		e.zk.core.users.start(func() { e.watchNode(kidCtx, absPathName(path, name), announce, &k.absent, looked) })
 	}
 	return kids
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/internal/peer"
@@ -86,6 +87,7 @@ func (t *fakeTree) answer(c *peer.Conn, req peer.Request) bool {
 	}
 	if t.lacks[op] {
 		c.Reply(req.Header.Xid, -1, zkproto.ErrUnimplemented, nil)
+		time.Sleep(time.Millisecond) // between the answer and the close lies a moment
 		c.Close()
 		return true
 	}
@@ -435,5 +437,11 @@ func (t *fakeTree) sent(op zkproto.OpCode) []peer.Request {
 			}
 		}
 	})
+	return reqs
+}
+
+// sentAll returns every request but pings.
+func (t *fakeTree) sentAll() (reqs []peer.Request) {
+	t.do(func() { reqs = slices.Clone(t.reqs) })
 	return reqs
 }

@@ -49,11 +49,12 @@ func (f *featureSet) knows(need feature) knowledge {
 }
 
 func (f *featureSet) learn(need feature, known bool) {
-	if known {
-		f.yes.Or(uint32(need))
-		return
+	yes, no := &f.yes, &f.no
+	if !known {
+		yes, no = no, yes // another version may have come up behind the same address
 	}
-	f.no.Or(uint32(need))
+	yes.Or(uint32(need))
+	no.And(^uint32(need))
 }
 
 // featureBook remembers servers by address.

@@ -115,11 +115,11 @@ func begin[T any](ctx context.Context, zk *Client, cl *call, err error, take fun
 	}
 	cl.root, cl.bound = zk.root, zk.session
 	f := Future[T]{zk: zk, cl: cl, gen: cl.gen.Load(), take: take}
-	name, path, write := cl.name, cl.path, cl.write
+	name, path, write, fallback := cl.name, cl.path, cl.write, cl.fallback
 	if err := zk.core.send.submit(ctx, cl); err != nil {
 		// The call is gone; a new one carries the error.
 		again := zk.core.newCall(0, name, path)
-		again.write = write
+		again.root, again.write, again.fallback = zk.root, write, fallback
 		return failed(zk, again, errors.Unwrap(err), take)
 	}
 	return f

@@ -34,6 +34,8 @@ var errReset error = syscall.ECONNRESET
 var (
 	errClosedBare = errors.New("server closed without an answer (not serving, read-only, or behind our history)")
 	errRefused    = errors.New("server refused the session")
+
+	errNoSetWatches = errors.New("server cannot register watches again")
 )
 
 // secure wraps a connection in TLS when the host asks for it.

@@ -192,7 +192,9 @@ func (l *link) take(h zkproto.ReplyHeader) (*call, error) {
 		l.features.learn(cl.need, !unimplemented(h))
 	}
 	s.leave(cl.weight)
-	if !unimplemented(h) { // else the server closes: what waits is not sent
+	if unimplemented(h) {
+		s.blocked, s.probe = true, cl // the server closes behind this answer: nothing more goes out here
+	} else {
 		s.answered(cl)
 	}
 	flushed := len(l.out) > 0
@@ -224,7 +226,9 @@ func (l *link) answer(cl *call, h zkproto.ReplyHeader, r *zkproto.Reader, tooLar
 			end = h.Err
 		case unimplemented(h):
 			cl.fail(OutcomeRefused, unsupported(cl.name))
-			end = cl.err // the server closes behind this answer
+			end = errUnknownOp
+		case h.Err == ErrUnimplemented && cl.op == zkproto.OpCreateTTL:
+			cl.fail(OutcomeRefused, &hintError{h.Err, "the server needs zookeeper.extendedTypesEnabled=true for TTL znodes"})
 		}
 	case tooLarge != nil:
 		cl.fail(OutcomeUnknown, &SizeError{Size: tooLarge.Size, Limit: tooLarge.Limit, kind: ErrReplyTooLarge})
@@ -241,4 +245,7 @@ func (l *link) answer(cl *call, h zkproto.ReplyHeader, r *zkproto.Reader, tooLar
 	return end
 }
 
-var errLinkGone = errors.New("connection taken away")
+var (
+	errLinkGone  = errors.New("connection taken away")
+	errUnknownOp = errors.New("server does not know an operation and closes")
+)

@@ -75,6 +75,9 @@ func (r Read) name() string {
 }
 
 func takeReadResults(cl *call) []ReadResult {
+	if out, ok := cl.value.([]ReadResult); ok {
+		return out // of the fallback
+	}
 	reads, _ := cl.value.([]Read)
 	out := make([]ReadResult, len(reads))
 	for i, r := range reads {

@@ -154,8 +154,10 @@ func (zk *Client) Watch(ctx context.Context, path string, opts ...StreamOption) 
 		return s, nil
 	}
 	if errors.Is(err, ErrNotSupported) {
-		zk.core.emulate(s)
-		return s, nil
+		if err = zk.core.emulateNew(ctx, s); err == nil {
+			return s, nil
+		}
+		err = refuse("watch", path, err)
 	}
 	s.Close()
 	return nil, err

@@ -34,6 +34,7 @@ type call struct {
 	xid      int32
 	startOff int64  // position of its first byte in the connection's stream of bytes
 	weight   int    // bytes it takes of the window, 0 for internal calls
+	size     int    // bytes of its frame, once it is on the wire
 	frame    []byte // encoded, while it waits for a connection
 	next     *call  // waiting queue
 	prev     *call
@@ -131,7 +132,7 @@ func (cl *call) reset() {
 	cl.req = request{}
 	cl.bound, cl.need, cl.tenancy = nil, 0, nil
 	cl.missingFine, cl.missing = false, false
-	cl.start, cl.began, cl.xid, cl.startOff, cl.weight = stamp{}, time.Time{}, 0, 0, 0
+	cl.start, cl.began, cl.xid, cl.startOff, cl.weight, cl.size = stamp{}, time.Time{}, 0, 0, 0, 0
 	cl.frame, cl.next, cl.prev, cl.waiting, cl.sent = nil, nil, nil, false, false
 	cl.register, cl.fallback = nil, nil
 	cl.state.Store(callPending)
@@ -171,13 +172,14 @@ func (q *request) appendBody(b []byte, op zkproto.OpCode) []byte {
 	return b // ping, whoAmI, closeSession: no record
 }
 
-// roughSize is what the window reckons with before the request is encoded.
-func (q *request) roughSize() int {
-	n := 64 + len(q.path) + len(q.data) + 40*len(q.acl)
+// size returns what the window reckons with before the request is encoded, and what the
+// encoded request certainly exceeds.
+func (q *request) size() (rough, least int) {
+	least = len(q.path) + len(q.data)
 	for i := range q.ops {
-		n += 64 + len(q.ops[i].Path) + len(q.ops[i].Data)
+		least += len(q.ops[i].Path) + len(q.ops[i].Data)
 	}
-	return n
+	return least + 64*(1+len(q.ops)) + 40*len(q.acl), least
 }
 
 // decode takes the results out of a reply without error.
@@ -232,7 +234,7 @@ func (cl *call) complete(c *core) {
 	if len(c.cfg.hooks.request) > 0 && !cl.began.IsZero() {
 		info := RequestInfo{
 			Op: cl.name, Path: cl.req.path, Server: cl.server, Start: cl.began,
-			Duration: time.Since(cl.began), Zxid: cl.zxid, Bytes: cl.weight, Err: cl.err,
+			Duration: time.Since(cl.began), Zxid: cl.zxid, Bytes: cl.size, Err: cl.err,
 		}
 		for _, h := range c.cfg.hooks.request {
 			c.calls.enqueue(func() { h.OnRequest(info) })

@@ -29,7 +29,7 @@ type RequestInfo struct {
 	Start    time.Time     // when it was submitted
 	Duration time.Duration // until its answer was decoded, or it failed
 	Zxid     int64         // of the answer
-	Bytes    int           // size of the request in bytes
+	Bytes    int           // size of the request on the wire, 0 when it was not sent
 	Err      error         // nil, a Code, or why there was no answer
 }
 

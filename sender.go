@@ -84,10 +84,10 @@ func (s *sender) submit(ctx context.Context, cl *call) error {
 	if err := ctx.Err(); err != nil {
 		return s.refuse(cl, ctxError(ctx))
 	}
-	weight := cl.req.roughSize()
-	if weight > s.maxRequest+64 {
+	weight, least := cl.req.size()
+	if least > s.maxRequest {
 		// Certainly too large: not even encoded.
-		return s.refuse(cl, &SizeError{Size: weight, Limit: s.maxRequest, kind: ErrRequestTooLarge})
+		return s.refuse(cl, &SizeError{Size: least, Limit: s.maxRequest, kind: ErrRequestTooLarge})
 	}
 	s.mu.Lock()
 	if len(s.room) > 0 || !s.fits(weight) {
@@ -188,7 +188,7 @@ func (s *sender) putFrame(cl *call) {
 // track records a call whose frame of size bytes was just appended. Under mu.
 func (s *sender) track(cl *call, size int) {
 	l := s.link
-	cl.startOff = l.appended
+	cl.startOff, cl.size = l.appended, size
 	l.appended += int64(size)
 	cl.sent, cl.server = true, l.addr
 	cl.start = s.core.clock.now()

@@ -11,7 +11,8 @@ import (
 
 // Txn collects operations that the server applies all or not at all. Nothing is sent before
 // Commit, and invalid arguments are reported there. A Txn is committed once. The methods may
-// be chained; they are safe for concurrent use, though the order is then nobody's.
+// be chained; they are safe for concurrent use, though the order is then nobody's. What is
+// added after Commit is ignored.
 type Txn struct {
 	zk *Client
 
@@ -28,8 +29,8 @@ func (zk *Client) Txn() *Txn { return &Txn{zk: zk} }
 func (t *Txn) add(op zkproto.MultiOp, path string, err error) *Txn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.done && err == nil {
-		err = ErrTxnDone
+	if t.done {
+		return t // its operations are with the reader of the answer; Commit will say ErrTxnDone
 	}
 	if err != nil {
 		t.problems = append(t.problems, fmt.Errorf("operation %d, %v %s: %w", len(t.ops), op.Op, path, err))

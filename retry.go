@@ -77,6 +77,10 @@ func (b Backoff) NextDelay(a Attempt) (time.Duration, bool) {
 	return delay, true
 }
 
+// interrupted is how Retry finds Interrupt, also behind a pointer or embedded in a policy of
+// the user's.
+func (b Backoff) interrupted() func() bool { return b.Interrupt }
+
 func orDefault[T ~int64 | ~float64](v, def T) T {
 	if v == 0 {
 		return def
@@ -138,7 +142,9 @@ func (e *forceRetry) Unwrap() error { return e.err }
 
 // RetryNTimes tries n times more, waiting delay each time.
 func RetryNTimes(n int, delay time.Duration) Backoff {
-	return Backoff{MaxTries: n + 1, Delay: delay, Factor: 1, MaxJitter: -1, MaxDelay: delay}
+	b := RetryForever(delay)
+	b.MaxTries = max(n, 0) + 1
+	return b
 }
 
 // RetryOnce tries once more after delay.
@@ -146,11 +152,14 @@ func RetryOnce(delay time.Duration) Backoff { return RetryNTimes(1, delay) }
 
 // RetryUntil tries again every delay until total has passed since the first try.
 func RetryUntil(total, delay time.Duration) Backoff {
-	return Backoff{MaxTries: Forever, Delay: delay, Factor: 1, MaxJitter: -1, MaxDelay: delay, Deadline: total}
+	b := RetryForever(delay)
+	b.Deadline = total
+	return b
 }
 
 // RetryForever tries again every delay for ever.
 func RetryForever(delay time.Duration) Backoff {
+	delay = max(delay, 1) // zero would mean Backoff's default
 	return Backoff{MaxTries: Forever, Delay: delay, Factor: 1, MaxJitter: -1, MaxDelay: delay}
 }
 
@@ -168,13 +177,16 @@ func Retry(ctx context.Context, policy RetryPolicy, fn func(context.Context) err
 	if policy == nil {
 		return refuse("retry", "", badArg("policy", "nil"))
 	}
+	if fn == nil {
+		return refuse("retry", "", badArg("fn", "nil"))
+	}
 	rules, ok := policy.(interface{ ShouldRetry(error) bool })
 	if !ok {
 		rules = Backoff{}
 	}
 	var interrupt func() bool
-	if b, ok := policy.(Backoff); ok {
-		interrupt = b.Interrupt
+	if b, ok := policy.(interface{ interrupted() func() bool }); ok {
+		interrupt = b.interrupted()
 	}
 	begin := time.Now()
 	var last time.Duration
@@ -223,7 +235,10 @@ func sleep(ctx context.Context, d time.Duration, interrupt func() bool) error {
 			return ErrInterrupted
 		}
 	}
-	return ctx.Err()
+	if ctx.Err() != nil {
+		return ctxError(ctx)
+	}
+	return nil
 }
 
 // Retry runs fn under the client's command policy ([WithCommandRetry]); see the function

@@ -34,7 +34,8 @@ type core struct {
 	manager  *manager
 	command  atomic.Pointer[RetryPolicy]
 
-	session  atomic.Pointer[Session] // the latest handle
+	session  atomic.Pointer[Session] // the present one, nil when there is none
+	none     *Session                // stands for no session at all
 	lastZxid atomic.Int64            // newest in a reply; written by readers, reset by the manager
 	proof    proofOfLife
 	history  atomic.Int64 // counts how often the ensemble's history went backwards
@@ -89,6 +90,8 @@ func newCore(cfg *config) *core {
 	c.auth.list = cfg.credentials
 	c.command.Store(&cfg.commandRetry)
 	c.manager = newManager(c)
+	c.none = newSession(c, c.manager.newLife(0, nil, 0, false))
+	c.none.life.end(ErrSessionOver)
 	return c
 }
 
@@ -149,15 +152,12 @@ func (zk *Client) Root() string {
 
 // InSession returns a view bound to s: its calls fail with [ErrSessionOver] once that tenancy
 // has ended, so that what belongs to one session can never be created or deleted in the next.
-// A nil s, which is what [Client.Session] returns when there is none, is a session that is over.
+// A nil session, as [Client.Session] returns when there is none, is over.
 func (zk *Client) InSession(s *Session) *Client {
-	view := *zk
 	if s == nil {
-		life := &sessionLife{}
-		life.ctx, life.end = context.WithCancelCause(zk.core.ctx)
-		life.end(ErrSessionExpired)
-		s = newSession(zk.core, life)
+		s = zk.core.none
 	}
+	view := *zk
 	view.session = s
 	return &view
 }

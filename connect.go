@@ -19,8 +19,8 @@ type attemptPlan struct {
 	host    Host
 	budget  time.Duration // for dial, TLS and connect record, over all addresses
 	life    *sessionLife  // session to offer, nil for a new one
-	zxid    int64         // last zxid to offer
-	relZxid int64         // zxid that watches are compared with
+	zxid    int64         // newest one seen: what to offer, and what watches are compared with
+	noZxid  bool          // offer 0 instead: every server closes on the true one
 	hunting bool          // a server that closes without a word may be read-only: ask, and take it
 }
 
@@ -29,6 +29,7 @@ type attemptResult struct {
 	plan    attemptPlan
 	link    *link // up, its reader waiting for start; nil on failure
 	hello   hello
+	present int64 // zxid of the server, when none was offered
 	renewal *renewal
 	events  []collected
 	err     error
@@ -43,11 +44,8 @@ func (m *manager) try() {
 	c := m.c
 	host, left := m.hosts.take()
 	plan := attemptPlan{
-		host: host, life: m.life, zxid: m.dropZxid, relZxid: m.dropZxid,
+		host: host, life: m.life, zxid: m.dropZxid, noZxid: !m.offerZxid,
 		hunting: c.cfg.readOnly && (m.life == nil || m.presumed),
-	}
-	if !m.offerZxid {
-		plan.zxid = 0
 	}
 	plan.budget = m.budget(left)
 	ctx, cancel := context.WithCancel(c.ctx)
@@ -87,7 +85,10 @@ func (c *core) attempt(ctx context.Context, plan attemptPlan) {
 	case <-l.closed:
 	}
 	l.close(cause)
-	c.manager.downs <- linkDown{l, l.cause}
+	if !errors.Is(cause, ErrAuthFailed) { // final, even if the writer failed before
+		cause = l.cause
+	}
+	c.manager.downs <- linkDown{l, cause}
 }
 
 // reach resolves a host and tries its addresses in turn.
@@ -184,6 +185,12 @@ func (m *manager) attempted(r attemptResult) {
 			r.link.fail(errStopping)
 			return
 		}
+		if r.plan.life != nil && r.plan.life != m.life {
+			// Given up while the attempt ran (WithClosePresumed): it must not come back.
+			m.hosts.retry(r.plan.host)
+			r.link.fail(errGivenUp)
+			return
+		}
 		m.connectedTo(r)
 		return
 	}
@@ -197,9 +204,6 @@ func (m *manager) attempted(r attemptResult) {
 	}
 	switch {
 	case r.expired:
-		if !m.offerZxid {
-			m.historyLost()
-		}
 		m.expire(ErrSessionExpired)
 		m.hosts.retry(r.plan.host)
 		m.retryAt = time.Now()
@@ -253,7 +257,7 @@ func (m *manager) endRound(err error) {
 	if m.life != nil && !m.presumed {
 		// Never sleep away more than a small part of what is left of the session.
 		left := presumeAfter(m.timeout()) - c.clock.now().since(c.proof.load())
-		delay = min(delay, max(left/8, 10*time.Millisecond))
+		delay = min(delay, max(left/8, m.timeout()/100))
 	}
 	m.retryAt = time.Now().Add(delay)
 	// A server that is behind our history closes without a word, and so does one that does not
@@ -266,11 +270,11 @@ func (m *manager) endRound(err error) {
 }
 
 // historyLost records that the ensemble does not know what this client has seen.
-func (m *manager) historyLost() {
-	m.c.lastZxid.Store(0)
-	m.dropZxid = 0
+func (m *manager) historyLost(present int64) {
+	m.c.cfg.log.Warn("history went backwards", slog.String("zxid", sessionHex(present)))
+	m.c.lastZxid.Store(present)
+	m.dropZxid = present
 	m.c.history.Add(1)
-	m.offerZxid = true
 	m.lostHistory = true
 }
 
@@ -280,8 +284,11 @@ func (m *manager) connectedTo(r attemptResult) {
 	c, l, h := m.c, r.link, r.hello
 	offered := r.plan.life
 	resumed := offered != nil && offered == m.life && h.id == offered.id && !h.readOnly
-	if !m.offerZxid && r.plan.zxid == 0 {
-		m.historyLost()
+	if r.plan.noZxid && !h.readOnly {
+		m.offerZxid = true
+		if r.present < r.plan.zxid {
+			m.historyLost(r.present)
+		}
 	}
 	if !resumed && m.life != nil && !h.readOnly {
 		m.expire(ErrSessionExpired) // another session was handed out: the old one is gone

@@ -70,8 +70,6 @@ var (
 	ErrWatchCanceled = errors.New("watch canceled")
 	// ErrTxnDone is returned by a transaction that was committed already.
 	ErrTxnDone = errors.New("transaction already committed")
-	// ErrHistoryLost is the cause of a session's end when the ensemble's history went backwards.
-	ErrHistoryLost = errors.New("server history went backwards")
 	// ErrReadOnlyEnded ends a provisional read-only session when a read-write server was found.
 	ErrReadOnlyEnded = errors.New("provisional read-only session ended")
 	// ErrDetached ends a session's handle in this process after [Client.Detach].
@@ -157,10 +155,10 @@ func WasNotSent(err error) bool {
 }
 
 // SessionLost reports whether err means that the session's ephemerals and watches are gone or
-// must be taken as gone: expiry confirmed by a server, presumed by the clock, or lost history.
+// must be taken as gone: expiry confirmed by a server or presumed by the clock.
 func SessionLost(err error) bool {
 	return errors.Is(err, ErrSessionExpired) || errors.Is(err, ErrSessionPresumed) ||
-		errors.Is(err, ErrSessionOver) || errors.Is(err, ErrHistoryLost)
+		errors.Is(err, ErrSessionOver)
 }
 
 // ArgumentError names an argument that was refused before anything was sent. It matches

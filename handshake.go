@@ -118,6 +118,12 @@ func (c *core) shake(ctx context.Context, plan attemptPlan, addr string, greeted
 		r.err = err
 		return r
 	}
+	if plan.noZxid && !h.readOnly {
+		if r.present, err = c.askZxid(l, &r); err != nil {
+			r.err = err
+			return r
+		}
+	}
 	resumed := plan.life != nil && h.id == plan.life.id
 	if err := c.register(l, plan, resumed, &r); err != nil {
 		r.err = err
@@ -130,11 +136,13 @@ func (c *core) shake(ctx context.Context, plan attemptPlan, addr string, greeted
 // greet exchanges the connect records.
 func (c *core) greet(l *link, plan attemptPlan) (hello, error) {
 	req := zkproto.ConnectRequest{
-		LastZxidSeen: plan.zxid,
-		TimeoutMS:    int32(c.cfg.sessionTimeout.Milliseconds()),
-		Password:     make([]byte, 16),
-		ReadOnly:     c.cfg.readOnly,
-		HasReadOnly:  true, // always: servers answer with theirs only then
+		TimeoutMS:   int32(c.cfg.sessionTimeout.Milliseconds()),
+		Password:    make([]byte, 16),
+		ReadOnly:    c.cfg.readOnly,
+		HasReadOnly: true, // always: servers answer with theirs only then
+	}
+	if !plan.noZxid {
+		req.LastZxidSeen = plan.zxid
 	}
 	if plan.life != nil {
 		req.SessionID, req.Password = plan.life.id, plan.life.password
@@ -193,13 +201,30 @@ func (c *core) authenticate(ctx context.Context, l *link, r *attemptResult) erro
 	return nil
 }
 
+// askZxid learns how far the history of a server goes that was offered no zxid: it may have
+// closed without a word for another reason than being behind. A sync makes a follower catch up.
+func (c *core) askZxid(l *link, r *attemptResult) (int64, error) {
+	b, mark := zkproto.BeginFrame(nil)
+	b = zkproto.RequestHeader{Op: zkproto.OpSync}.AppendTo(b)
+	b = zkproto.PathRequest{Path: "/"}.AppendTo(b)
+	l.sendRaw(zkproto.EndFrame(b, mark))
+	h, err := c.handshakeReply(l, r)
+	if err == nil && h.Err != 0 {
+		err = h.Err
+	}
+	if err != nil {
+		return 0, fmt.Errorf("sync: %w", err)
+	}
+	return h.Zxid, nil
+}
+
 // register sets all watches again and collects the events that the server answers with.
 func (c *core) register(l *link, plan attemptPlan, oneShots bool, r *attemptResult) error {
 	streams := l.features.knows(featureAddWatch) != featureNo
 	if l.features.knows(featureSetWatches) == featureNo {
 		oneShots = false
 	}
-	r.renewal = c.watches.renew(plan.relZxid, oneShots, streams)
+	r.renewal = c.watches.renew(plan.zxid, oneShots, streams)
 	for _, frame := range r.renewal.frames {
 		l.sendRaw(frame)
 	}

@@ -208,7 +208,7 @@ func (l *link) take(h zkproto.ReplyHeader) (*call, error) {
 // answer decodes a reply into its call and completes it. An error ends the connection.
 func (l *link) answer(cl *call, h zkproto.ReplyHeader, r *zkproto.Reader, tooLarge *zkproto.FrameSizeError) error {
 	c := l.core
-	if cl.op != zkproto.OpAuth && cl.op != zkproto.OpSASL && !unimplemented(h) {
+	if provesLife(cl, h) {
 		c.proof.store(cl.start)
 	}
 	if h.Zxid > c.lastZxid.Load() && cl.op != zkproto.OpPing {
@@ -220,8 +220,10 @@ func (l *link) answer(cl *call, h zkproto.ReplyHeader, r *zkproto.Reader, tooLar
 	case h.Err != 0:
 		cl.fail(OutcomeRefused, h.Err)
 		switch {
-		case h.Err == ErrSessionMoved:
-			end = h.Err // ZOOKEEPER-2886: the connection is worthless, another server has the session
+		case h.Err == ErrSessionMoved, h.Err == ErrSessionExpired:
+			// The connection is worthless: another server has the session (ZOOKEEPER-2886), or
+			// none has, which the next handshake will tell.
+			end = h.Err
 		case h.Err == ErrAuthFailed && cl.op == zkproto.OpAuth:
 			end = h.Err
 		case unimplemented(h):
@@ -249,3 +251,13 @@ var (
 	errLinkGone  = errors.New("connection taken away")
 	errUnknownOp = errors.New("server does not know an operation and closes")
 )
+
+// provesLife reports whether an answer shows that the request has restarted the session's
+// timer on the server.
+func provesLife(cl *call, h zkproto.ReplyHeader) bool {
+	switch h.Err {
+	case ErrSessionMoved, ErrSessionExpired:
+		return false
+	}
+	return cl.op != zkproto.OpAuth && cl.op != zkproto.OpSASL && !unimplemented(h)
+}

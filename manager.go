@@ -48,7 +48,7 @@ type manager struct {
 	bare        bool         // this round some server closed without a word
 	rounds      Attempt      // failed rounds since the last success
 	stopHunt    context.CancelFunc
-	ticked      time.Time // when the timer was to fire
+	ticked      time.Time // when the timer is to fire, zero when it has
 }
 
 type linkDown struct {
@@ -104,7 +104,9 @@ func (m *manager) run() {
 	m.try()
 	timer := time.NewTimer(time.Hour)
 	for !m.over || m.trying || m.link != nil {
-		m.ticked = m.nextTick()
+		if next := m.nextTick(); m.ticked.IsZero() || time.Now().Before(m.ticked) {
+			m.ticked = next // else it is due already, and how late it comes tells of a pause
+		}
 		timer.Reset(time.Until(m.ticked))
 		select {
 		case fn := <-m.cmds:
@@ -173,6 +175,7 @@ func (m *manager) idle() bool { return m.link == nil && !m.trying && !m.closing 
 // tick does what the clock asks for.
 func (m *manager) tick() {
 	late := time.Since(m.ticked)
+	m.ticked = time.Time{}
 	t, now := m.timeout(), m.c.clock.now()
 	if m.live {
 		sent, waiting := m.c.send.sentLast()
@@ -207,6 +210,7 @@ var (
 	errSilent    = errors.New("no answer for two thirds of the session time-out")
 	errRebalance = errors.New("moving to another server of the new list")
 	errStopping  = errors.New("client closing")
+	errGivenUp   = errors.New("session was given up")
 )
 
 // presume ends the tenancy: no proof of life came in time. The session stays on offer.
@@ -214,7 +218,7 @@ func (m *manager) presume() {
 	m.presumed = true
 	m.c.cfg.log.Warn("session presumed expired", sessionAttr(m.life.id))
 	if l := m.link; m.live {
-		// The process was paused while the connection was up: what it holds now proves nothing.
+		// The process slept, or the server sends events and answers nothing: start over.
 		m.suspend(l, ErrSessionPresumed)
 		l.fail(ErrSessionPresumed)
 	}

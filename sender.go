@@ -309,6 +309,7 @@ func (s *sender) background(cl *call) bool {
 func (s *sender) live(l *link, tenancy *Session) {
 	s.mu.Lock()
 	s.link, s.tenancy = l, tenancy
+	s.lastSend = s.core.clock.now() // of the handshake, more or less: no ping is due yet
 	for cl := s.head; cl != nil; cl = cl.next {
 		if cl.tenancy == nil {
 			cl.tenancy = tenancy
@@ -410,22 +411,23 @@ func (s *sender) end(cause error, drain bool) {
 }
 
 // abort is end for what is on the wire too: its waiters are let go, stand-ins take its place
-// in the ring so that answers still find their order.
+// so that answers still find their order.
 func (s *sender) abort(cause error) {
 	s.mu.Lock()
 	s.ended = cause
 	s.failWaiting(cause)
 	if l := s.link; l != nil {
-		for i := range l.pending.calls {
-			cl := l.pending.calls[i]
-			if cl == nil || cl.weight == 0 {
-				continue
+		for _, list := range [][]*call{l.pending.calls, l.auths} {
+			for i, cl := range list {
+				if cl == nil || cl.weight == 0 {
+					continue
+				}
+				stand := s.core.newCall(zkproto.OpPing, "aborted", "")
+				stand.xid, stand.start, stand.startOff, stand.sent, stand.server = cl.xid, cl.start, cl.startOff, true, cl.server
+				stand.state.Store(callAbandoned)
+				list[i] = stand
+				s.failLater(cl, OutcomeUnknown, cause) // bytes not handed over yet will leave all the same
 			}
-			stand := s.core.newCall(zkproto.OpPing, "aborted", "")
-			stand.xid, stand.start, stand.startOff, stand.sent, stand.server = cl.xid, cl.start, cl.startOff, true, cl.server
-			stand.state.Store(callAbandoned)
-			l.pending.calls[i] = stand
-			s.failLater(cl, OutcomeUnknown, cause) // bytes not handed over yet will leave all the same
 		}
 	}
 	s.probe, s.blocked = nil, false
@@ -583,7 +585,7 @@ func (e *lossError) Error() string {
 func (e *lossError) Unwrap() []error { return []error{e.code, e.cause} }
 
 func sessionOver(s *Session) error {
-	if cause := context.Cause(s.tenancy); cause != nil {
+	if cause := context.Cause(s.tenancy); cause != nil && cause != ErrSessionOver {
 		return &waitError{ErrSessionOver, cause}
 	}
 	return ErrSessionOver

@@ -1,9 +1,13 @@
 package gazoo
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -41,7 +45,7 @@ func (p *proofOfLife) load() stamp { return stamp{p.mono.Load(), p.wall.Load()} 
 type sessionLife struct {
 	id       int64
 	password []byte
-	granted  atomic.Int64 // time-out in nanoseconds; a server may grant another at each reconnect
+	granted  atomic.Int64 // negotiated time-out, again at each resume
 	readOnly bool
 	ctx      context.Context
 	end      context.CancelCauseFunc
@@ -136,6 +140,9 @@ func (s SavedSession) String() string {
 // GoString keeps the password out of %#v too.
 func (s SavedSession) GoString() string { return "gazoo.SavedSession{" + s.String() + "}" }
 
+// LogValue keeps the password out of structured logs, which would use MarshalText.
+func (s SavedSession) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
 // MarshalText encodes the session, password included, for a file or an environment variable.
 func (s SavedSession) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "v1 %x %s %d %x", uint64(s.ID), hex.EncodeToString(s.Password), s.Timeout.Milliseconds(), uint64(s.LastZxid)), nil
@@ -143,17 +150,18 @@ func (s SavedSession) MarshalText() ([]byte, error) {
 
 // UnmarshalText decodes what MarshalText made.
 func (s *SavedSession) UnmarshalText(text []byte) error {
-	var id, zxid uint64
-	var ms int64
-	var password string
-	if _, err := fmt.Sscanf(string(text), "v1 %x %s %d %x", &id, &password, &ms, &zxid); err != nil {
+	fields := strings.Fields(string(text))
+	if len(fields) != 5 || fields[0] != "v1" {
 		return badArg("saved session", "not in the form of MarshalText")
 	}
-	raw, err := hex.DecodeString(password)
-	if err != nil {
-		return badArg("saved session", "password is not hexadecimal")
+	id, err1 := strconv.ParseUint(fields[1], 16, 64)
+	password, err2 := hex.DecodeString(fields[2])
+	ms, err3 := strconv.ParseInt(fields[3], 10, 32)
+	zxid, err4 := strconv.ParseUint(fields[4], 16, 64)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil || ms < 0 {
+		return badArg("saved session", "not in the form of MarshalText") // err would show the field
 	}
-	*s = SavedSession{ID: int64(id), Password: raw, Timeout: time.Duration(ms) * time.Millisecond, LastZxid: int64(zxid)}
+	*s = SavedSession{ID: int64(id), Password: password, Timeout: time.Duration(ms) * time.Millisecond, LastZxid: int64(zxid)}
 	return nil
 }
 

@@ -35,6 +35,7 @@ type core struct {
 	command  atomic.Pointer[RetryPolicy]
 
 	session  atomic.Pointer[Session] // the present one, nil when there is none
+	server   atomic.Pointer[link]    // the connection while the state is connected
 	none     *Session                // stands for no session at all
 	lastZxid atomic.Int64            // newest in a reply; written by readers, reset by the manager
 	proof    proofOfLife
@@ -181,13 +182,10 @@ func (zk *Client) Hosts() (hosts []Host) {
 // Server returns the address of the server now connected to, as dialled; empty when there is
 // none.
 func (zk *Client) Server() string {
-	s := &zk.core.send
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.link == nil {
-		return ""
+	if l := zk.core.server.Load(); l != nil {
+		return l.addr
 	}
-	return s.link.addr
+	return ""
 }
 
 // InFlight returns how many calls, and how many request bytes, are on the wire or waiting for

@@ -329,6 +329,7 @@ func (m *manager) connectedTo(r attemptResult) {
 		c.calls.enqueue(func() { hook.OnConnect(info) })
 	}
 	m.live = true
+	c.server.Store(l)
 	m.setState(change)
 	stale := c.watches.renewed(r.renewal, gap)
 	if l.features.knows(featureSetWatches) == featureNo {

@@ -31,15 +31,17 @@ func (zk *Client) FourLetterWord(ctx context.Context, word string) (string, erro
 		return "", refuse("four-letter word", "", badArg("word", "%q has not four letters", word))
 	}
 	c := zk.core
-	c.send.mu.Lock()
-	l, ended := c.send.link, c.send.ended
-	c.send.mu.Unlock()
+	l := c.server.Load()
 	switch {
-	case ended != nil:
-		return "", refuse(word, "", ended)
+	case c.ctx.Err() != nil:
+		return "", refuse(word, "", context.Cause(c.ctx))
 	case l == nil:
 		return "", refuse(word, "", ErrConnectionLoss)
 	}
+	// Close is not to leave a connection behind.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })()
 	text, err := c.askWord(ctx, l.host, l.addr, word)
 	if err != nil {
 		return "", &OpError{Op: word, Server: l.addr, Outcome: OutcomeUnknown, Err: err}
@@ -51,26 +53,31 @@ func (zk *Client) FourLetterWord(ctx context.Context, word string) (string, erro
 func (c *core) askWord(ctx context.Context, h Host, addr, word string) (string, error) {
 	conn, err := c.dialHost(ctx, h, addr)
 	if err != nil {
-		return "", err
+		return "", wordError(ctx, err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if _, err := io.WriteString(conn, word); err != nil {
-		return "", err
+		return "", wordError(ctx, err)
 	}
 	text, err := io.ReadAll(io.LimitReader(conn, maxWordReply))
-	if err != nil && len(text) == 0 {
-		if ctx.Err() != nil {
-			err = ctxError(ctx)
-		}
-		return "", err
+	if err != nil && (len(text) == 0 || ctx.Err() != nil) {
+		return "", wordError(ctx, err) // a reset behind some text is how servers under load end
 	}
 	answer := string(text)
 	if strings.Contains(answer, "is not executed because it is not in the whitelist") {
 		return "", ErrWordNotEnabled
 	}
 	return answer, nil
+}
+
+// wordError prefers the context's end to what it did to the connection.
+func wordError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctxError(ctx)
+	}
+	return err
 }
 
 // Version is a server version.

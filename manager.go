@@ -275,6 +275,7 @@ func (m *manager) lost(d linkDown) {
 	switch {
 	case m.closing || m.over:
 		m.live = false
+		c.server.Store(nil)
 		m.endHunt()
 		c.watches.dropped()
 		c.send.drop(l, errStopping)
@@ -288,6 +289,7 @@ func (m *manager) lost(d linkDown) {
 func (m *manager) suspend(l *link, cause error) {
 	c := m.c
 	m.live = false
+	c.server.Store(nil)
 	m.endHunt()
 	m.dropZxid = c.lastZxid.Load()
 	m.drops = time.Now()
@@ -356,12 +358,12 @@ func (m *manager) stop(cause error) {
 		return
 	}
 	m.over = true
-	c.cancel(cause)
 	for _, life := range []*sessionLife{m.life, m.readOnly} {
 		if life != nil {
 			m.forget(life, cause)
 		}
 	}
+	c.cancel(ErrClosed)
 	m.endTenancy(cause)
 	c.state.set(StateChange{To: StateLost, Keeper: KeeperClosed, Err: cause}, ErrClosed)
 	c.watches.end(ErrClosed)

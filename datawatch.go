@@ -123,6 +123,12 @@ func (zk *Client) survive(ctx context.Context, path string, opts []SurvivingOpti
 // loop looks, waits for the watch, and looks again. look returns the watch to wait for and
 // whether to go on; finish gets the error that ends the watch.
 func (s *surviving) loop(look func(Event) (*Watch, bool, error), finish func(error)) {
+	if s.stopOnLoss {
+		if err := s.bind(); err != nil {
+			finish(err)
+			return
+		}
+	}
 	ev := Event{Type: EventNone}
 	for {
 		w, more, err := look(ev)
@@ -144,6 +150,22 @@ func (s *surviving) loop(look func(Event) (*Watch, bool, error), finish func(err
 			return
 		}
 	}
+}
+
+// bind ties the watch to the present session, or to the first one to come. Without it, an expiry
+// that falls between two looks, or behind a look whose connection was lost, would go unnoticed.
+func (s *surviving) bind() error {
+	session := s.zk.Session()
+	if session == nil || session.Err() != nil && !session.ReadOnly() {
+		if err := s.zk.WaitState(s.ctx, StateConnected); err != nil {
+			return err
+		}
+		session = s.zk.Session()
+	}
+	if s.zk.session == nil && session != nil && !session.ReadOnly() {
+		s.zk = s.zk.InSession(session)
+	}
+	return nil
 }
 
 // recover decides whether an error ends the watch, and otherwise waits until it is worth

@@ -41,6 +41,7 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else each process sleeps a second at its end
 			e.Setenv("SERVER", server)
 			e.Setenv("CHROOT", chroot)
 			e.Setenv("GAZOO_SERVERS", server+chroot)

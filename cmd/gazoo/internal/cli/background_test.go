@@ -40,7 +40,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	p := &running{cmd: exec.Command(args[2], args[3:]...), more: make(chan struct{}), open: 2}
 	p.cmd.Dir = ts.MkAbs(".")
-	p.cmd.Env = append(os.Environ(), "GAZOO_SERVERS="+ts.Getenv("GAZOO_SERVERS"))
+	p.cmd.Env = append(os.Environ(), "GAZOO_SERVERS="+ts.Getenv("GAZOO_SERVERS"), "GORACE="+ts.Getenv("GORACE"))
 	stdout, err := p.cmd.StdoutPipe()
 	ts.Check(err)
 	stderr, err := p.cmd.StderrPipe()

@@ -72,9 +72,6 @@ func (s *stage) watch(ctx context.Context) (err error) {
 		return err
 	}
 	s.say("watching everything below %s", s.home)
-	if err := s.other.Sync(ctx, "/"); err != nil {
-		return err
-	}
 	if _, err := s.other.Set(ctx, "/config/rate", []byte("20"), 0); err != nil {
 		return err
 	}
@@ -154,7 +151,7 @@ func (s *stage) reconnect(ctx context.Context) error {
 	if err := expect(s.whole.Session() == session && session.Err() == nil, "the session has changed from %v to %v", session, s.whole.Session()); err != nil {
 		return err
 	}
-	stat, found, err := s.other.Exists(ctx, "/alive")
+	stat, found, err := s.seen(ctx, "/alive")
 	if err != nil {
 		return err
 	}
@@ -163,6 +160,14 @@ func (s *stage) reconnect(ctx context.Context) error {
 	}
 	s.say("still %v, and /alive is still there", session)
 	return s.gap(ctx)
+}
+
+// seen asks through the other client, whose server may be behind the leader and has to catch up.
+func (s *stage) seen(ctx context.Context, path string) (gazoo.Stat, bool, error) {
+	if err := s.other.Sync(ctx, "/"); err != nil {
+		return gazoo.Stat{}, false, err
+	}
+	return s.other.Exists(ctx, path)
 }
 
 // gap expects the stream to say that it may have missed something, and makes up for it.
@@ -195,11 +200,7 @@ func (s *stage) leave(ctx context.Context) error {
 		return err
 	}
 	s.say("closed the session")
-	// A follower may not have seen the close yet, which the leader has acknowledged.
-	if err := s.other.Sync(ctx, "/"); err != nil {
-		return err
-	}
-	_, found, err := s.other.Exists(ctx, "/alive")
+	_, found, err := s.seen(ctx, "/alive")
 	if err != nil {
 		return err
 	}

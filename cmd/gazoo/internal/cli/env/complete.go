@@ -21,14 +21,15 @@ func (e *Env) CompletePath(cmd *cobra.Command, args []string, typed string) ([]s
 	if len(args) > 0 || e.Resolve(cmd.Flags()) != nil {
 		return nil, none
 	}
-	e.Options.Timeout = min(e.Options.Timeout, completionTimeout)
 	begun := typed[:strings.LastIndexByte(typed, '/')+1]
 	parent, err := e.Path(begun)
 	if err != nil {
 		return []string{"/"}, none | cobra.ShellCompDirectiveNoSpace
 	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+	defer cancel()
 	var names []string
-	err = e.Do(cmd.Context(), func(ctx context.Context, zk *gazoo.Client) (err error) {
+	err = e.Do(ctx, func(ctx context.Context, zk *gazoo.Client) (err error) {
 		names, err = zk.Children(ctx, parent)
 		return err
 	})

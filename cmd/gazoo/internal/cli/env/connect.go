@@ -116,19 +116,22 @@ func forGood(err error) bool {
 
 // connectFailure says in one line why no server was reached.
 func connectFailure(hosts string, err error, perHost []error) error {
-	if errors.Is(err, exit.ErrInterrupted) || errors.Is(err, gazoo.ErrAuthFailed) {
-		return err
+	switch {
+	case errors.Is(err, exit.ErrInterrupted):
+		return exit.ErrInterrupted
+	case errors.Is(err, gazoo.ErrAuthFailed):
+		return exit.Explain(err, "the server has refused the credential")
+	}
+	var reasons []string
+	for _, e := range perHost {
+		reasons = append(reasons, hostReason(e, len(perHost) == 1))
 	}
 	reason := "cannot connect to " + hosts
-	if _, ok := errors.AsType[*exit.TimeoutError](err); ok || len(perHost) == 0 {
+	if _, ok := errors.AsType[*exit.TimeoutError](err); ok || len(reasons) == 0 {
 		reason += ": " + exit.OneLine(cause(err).Error())
 	}
-	for i, e := range perHost {
-		separator := "; "
-		if i == 0 {
-			separator = ": "
-		}
-		reason += separator + hostReason(e, len(perHost) == 1)
+	if len(reasons) > 0 {
+		reason += ": " + strings.Join(reasons, "; ")
 	}
 	return &exit.ConnectError{Reason: reason, Err: err}
 }

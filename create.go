@@ -258,20 +258,32 @@ func newGUID() string {
 func (zk *Client) createProtected(ctx context.Context, path string, data []byte, o *createOptions, wantStat bool, stat *Stat) (string, error) {
 	parent, name := SplitPath(path)
 	guid := newGUID()
-	path = absPathName(parent, protectedPrefix+guid+"-"+name)
+	var lost error // of the try that may have been applied
 	for {
+		path := absPathName(parent, protectedPrefix+guid+"-"+name)
 		created, err := zk.createParents(ctx, path, data, o, wantStat, stat)
-		if err == nil || ctx.Err() != nil {
-			return created, err
+		switch {
+		case err == nil:
+			return created, nil
+		case MaybeApplied(err):
+			lost = err
+		case errors.Is(err, ErrConnectionLoss):
+		case lost != nil && (passing(err) || errors.Is(err, ErrNodeExists)): // exists: the lost try came late
+		default:
+			return "", err
 		}
-		if !errors.Is(err, ErrConnectionLoss) && !MaybeApplied(err) {
-			return created, err
+		if ctx.Err() != nil {
+			return "", cmpOr(lost, err)
 		}
-		found, s, ferr := zk.findProtected(ctx, parent, guid, o)
-		if ferr != nil {
-			return "", err // the create's own error tells more
-		}
-		if found != "" {
+		found, s, ferr := zk.findProtected(ctx, parent, guid)
+		switch {
+		case ferr != nil:
+			return "", cmpOr(lost, err) // the create's own error tells more
+		case found == "":
+		case o.ephemeral && s.EphemeralOwner != zk.SessionID():
+			// It vanishes with the session that is dying. A new name keeps out of its way.
+			guid, lost = newGUID(), nil
+		default:
 			if stat != nil {
 				*stat = s
 			}
@@ -280,23 +292,23 @@ func (zk *Client) createProtected(ctx context.Context, path string, data []byte,
 	}
 }
 
-// findProtected looks for the znode of a create whose answer was lost. Only a znode of the
-// present session counts for an ephemeral: one of a dying session will vanish.
-func (zk *Client) findProtected(ctx context.Context, parent, guid string, o *createOptions) (string, Stat, error) {
+// passing reports whether the next connection or session may give another answer.
+func passing(err error) bool {
+	lost := errors.Is(err, ErrConnectionLoss) || errors.Is(err, ErrSessionExpired) || errors.Is(err, ErrSessionPresumed)
+	return lost && !errors.Is(err, ErrSessionOver)
+}
+
+// findProtected looks for the znode of a create whose answer was lost.
+func (zk *Client) findProtected(ctx context.Context, parent, guid string) (string, Stat, error) {
 	for {
 		found, stat, err := zk.findOnce(ctx, parent, guid)
 		switch {
-		case errors.Is(err, ErrConnectionLoss) && ctx.Err() == nil:
+		case passing(err) && ctx.Err() == nil:
 			continue
 		case errors.Is(err, ErrNoNode):
 			return "", Stat{}, nil
-		case err != nil:
-			return "", Stat{}, err
 		}
-		if found != "" && o.ephemeral && stat.EphemeralOwner != zk.SessionID() {
-			return "", Stat{}, nil
-		}
-		return found, stat, nil
+		return found, stat, err
 	}
 }
 

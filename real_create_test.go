@@ -238,7 +238,7 @@ func TestManyClientsEnsureOnePath(t *testing.T) {
 	})
 }
 
-var protectedName = regexp.MustCompile(`^/_c_[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}-n-(\d{10})?$`)
+var protectedPattern = regexp.MustCompile(`^/_c_[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}-n-(\d{10})?$`)
 
 func TestProtectedCreateOnServers(t *testing.T) {
 	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
@@ -247,7 +247,7 @@ func TestProtectedCreateOnServers(t *testing.T) {
 		for _, kind := range createKinds {
 			opts := append([]gazoo.CreateOption{gazoo.Protected()}, kind.opts...)
 			path, err := zk.Create(ctx, "/n-", nil, opts...)
-			if err != nil || !protectedName.MatchString(path) {
+			if err != nil || !protectedPattern.MatchString(path) {
 				t.Errorf("protected %s create = %q, %v", kind.name, path, err)
 				continue
 			}

@@ -15,7 +15,7 @@ import (
 
 // cannedServer answers every request with the same reply and allocates nothing while doing
 // so, so that ReportAllocs shows the client alone.
-func cannedServer(b *testing.B, body []byte) string {
+func cannedServer(b testing.TB, body []byte) string {
 	b.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -77,7 +77,7 @@ func serveCanned(nc net.Conn, body []byte) {
 	}
 }
 
-func benchClient(b *testing.B, body []byte) *gazoo.Client {
+func benchClient(b testing.TB, body []byte) *gazoo.Client {
 	b.Helper()
 	zk, err := gazoo.Connect(context.Background(), cannedServer(b, body))
 	if err != nil {

@@ -197,11 +197,7 @@ func (l *link) take(h zkproto.ReplyHeader) (*call, error) {
 	} else {
 		s.answered(cl)
 	}
-	flushed := len(l.out) > 0
 	s.unlock()
-	if flushed {
-		l.wakeWriter()
-	}
 	return cl, nil
 }
 

@@ -23,6 +23,9 @@ func (r *ring) push(cl *call) {
 	r.tail++
 }
 
+// at returns the place of the i-th oldest call.
+func (r *ring) at(i int) **call { return &r.calls[(int(r.head)+i)&(len(r.calls)-1)] }
+
 // peek returns the oldest call, nil when there is none.
 func (r *ring) peek() *call {
 	if r.head == r.tail {

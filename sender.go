@@ -3,7 +3,6 @@ package gazoo
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -22,7 +21,6 @@ type sender struct {
 	tenancy *Session      // calls made now belong to it; nil: to the next one
 	ended   error         // set once by Close or a terminal failure: no new calls
 	idle    chan struct{} // closed when ended and nothing is in flight or waiting
-	drops   uint64        // counts drops, for submitters that wait for room
 
 	// Calls made while no connection was live, or while a probe needs the connection for
 	// itself. They go out in this order before anything newer.
@@ -45,20 +43,25 @@ type sender struct {
 	freed  []*roomWaiter
 }
 
+// roomWaiter is a caller that the window holds back. Whoever makes room submits its call.
 type roomWaiter struct {
-	weight  int
-	drops   uint64
-	granted bool
-	ch      chan error // one slot
+	cl  *call
+	err error      // what became of the submission
+	ch  chan error // one slot
 }
 
 // unlock leaves mu and then does what could not be done under it.
 func (s *sender) unlock() {
 	failed, freed := s.failed, s.freed
 	s.failed, s.freed = nil, nil
+	l := s.link
+	idle := l == nil || len(l.out) == 0
 	s.mu.Unlock()
+	if !idle {
+		l.wakeWriter()
+	}
 	for _, w := range freed {
-		w.ch <- nil
+		w.ch <- w.err
 	}
 	for _, cl := range failed {
 		cl.complete(s.core)
@@ -90,28 +93,31 @@ func (s *sender) submit(ctx context.Context, cl *call) error {
 		return s.refuse(cl, &SizeError{Size: least, Limit: s.maxRequest, kind: ErrRequestTooLarge})
 	}
 	s.mu.Lock()
-	if len(s.room) > 0 || !s.fits(weight) {
-		if err := s.waitForRoom(ctx, weight); err != nil {
-			return s.refuse(cl, err)
-		}
-	} else {
-		s.calls++
-		s.bytes += weight
-	}
 	cl.weight = weight
-	err := s.admit(cl)
-	if err != nil {
-		s.leave(weight)
+	var err error
+	if len(s.room) > 0 || !s.fits(weight) {
+		err = s.waitForRoom(ctx, cl)
+	} else {
+		err = s.enter(cl)
+		s.unlock()
 	}
-	l := s.link
-	s.unlock()
 	if err != nil {
 		return s.refuse(cl, err)
 	}
-	if l != nil {
-		l.wakeWriter()
-	}
 	return nil
+}
+
+// enter takes the call's share of the window and submits it. Under mu.
+func (s *sender) enter(cl *call) error {
+	s.calls++
+	s.bytes += cl.weight
+	err := s.admit(cl)
+	if err != nil {
+		s.calls--
+		s.bytes -= cl.weight
+		s.checkIdle()
+	}
+	return err
 }
 
 func (s *sender) refuse(cl *call, err error) error {
@@ -317,7 +323,6 @@ func (s *sender) live(l *link, tenancy *Session) {
 	}
 	s.flush()
 	s.unlock()
-	l.wakeWriter()
 }
 
 // drop takes the connection away. Every call submitted before fails, in order: those in the
@@ -331,7 +336,6 @@ func (s *sender) drop(l *link, cause error) {
 		return
 	}
 	s.link, s.blocked, s.probe = nil, false, nil
-	s.drops++
 	// Nobody who waits for room may slip in while the window empties.
 	room := s.room
 	s.room = nil
@@ -417,22 +421,30 @@ func (s *sender) abort(cause error) {
 	s.ended = cause
 	s.failWaiting(cause)
 	if l := s.link; l != nil {
-		for _, list := range [][]*call{l.pending.calls, l.auths} {
-			for i, cl := range list {
-				if cl == nil || cl.weight == 0 {
-					continue
-				}
-				stand := s.core.newCall(zkproto.OpPing, "aborted", "")
-				stand.xid, stand.start, stand.startOff, stand.sent, stand.server = cl.xid, cl.start, cl.startOff, true, cl.server
-				stand.state.Store(callAbandoned)
-				list[i] = stand
-				s.failLater(cl, OutcomeUnknown, cause) // bytes not handed over yet will leave all the same
-			}
+		for i := range l.pending.len() {
+			s.standIn(l.pending.at(i), cause)
+		}
+		for i := range l.auths {
+			s.standIn(&l.auths[i], cause)
 		}
 	}
 	s.probe, s.blocked = nil, false
 	s.checkIdle()
 	s.unlock()
+}
+
+// standIn puts an abandoned call in the place of one on the wire and fails that one. Internal
+// calls stay. Under mu.
+func (s *sender) standIn(slot **call, cause error) {
+	cl := *slot
+	if cl.weight == 0 {
+		return
+	}
+	stand := s.core.newCall(zkproto.OpPing, "aborted", "")
+	stand.xid, stand.start, stand.startOff, stand.sent, stand.server = cl.xid, cl.start, cl.startOff, true, cl.server
+	stand.state.Store(callAbandoned)
+	*slot = stand
+	s.failLater(cl, OutcomeUnknown, cause) // bytes not handed over yet will leave all the same
 }
 
 func (s *sender) failWaiting(cause error) {
@@ -466,11 +478,7 @@ func (s *sender) abandon(cl *call, cause error) (gone bool, err error) {
 			s.blocked = false // perhaps it was the one that wanted the wire; flush decides anew
 		}
 		s.flush()
-		l := s.link
 		s.unlock()
-		if l != nil {
-			l.wakeWriter()
-		}
 		return true, s.refuse(cl, cause)
 	}
 	e := &OpError{Op: cl.name, Path: cl.path, Server: cl.server, Outcome: OutcomeUnknown, Write: cl.write, Err: cause}
@@ -522,43 +530,40 @@ func (s *sender) leave(weight int) {
 	s.calls--
 	s.bytes -= weight
 	s.checkIdle()
-	for len(s.room) > 0 && s.fits(s.room[0].weight) {
+	s.letIn()
+}
+
+// letIn submits the calls of waiting callers while there is room, here and not on their
+// goroutines, so that they keep their order on the wire. Under mu.
+func (s *sender) letIn() {
+	for len(s.room) > 0 && s.fits(s.room[0].cl.weight) {
 		w := s.room[0]
 		s.room = s.room[1:]
-		s.calls++
-		s.bytes += w.weight
-		w.granted = true
+		w.err = s.enter(w.cl)
 		s.freed = append(s.freed, w)
 	}
 }
 
-// waitForRoom is entered and left with mu held when it returns nil, having taken the weight;
-// on error mu is not held and nothing is taken.
-func (s *sender) waitForRoom(ctx context.Context, weight int) error {
-	w := &roomWaiter{weight: weight, drops: s.drops, ch: make(chan error, 1)}
+// waitForRoom is entered with mu held and leaves it. Without an error the call was submitted.
+func (s *sender) waitForRoom(ctx context.Context, cl *call) error {
+	w := &roomWaiter{cl: cl, ch: make(chan error, 1)}
 	s.room = append(s.room, w)
-	s.mu.Unlock()
-	var err error
+	s.unlock()
 	select {
-	case err = <-w.ch:
+	case err := <-w.ch:
+		return err
 	case <-ctx.Done():
-		err = ctxError(ctx)
 	}
 	s.mu.Lock()
-	if err == nil && w.drops != s.drops {
-		// Room came, but what was submitted before this call was lost meanwhile.
-		err = &lossError{code: ErrConnectionLoss, cause: errors.New("connection lost while waiting for room in the window")}
+	i := slices.Index(s.room, w)
+	if i < 0 {
+		s.mu.Unlock()
+		return <-w.ch // it was let in, or refused, at this moment
 	}
-	if err == nil {
-		return nil
-	}
-	if w.granted {
-		s.leave(weight)
-	} else if i := slices.Index(s.room, w); i >= 0 {
-		s.room = slices.Delete(slices.Clone(s.room), i, i+1)
-	}
+	s.room = slices.Delete(slices.Clone(s.room), i, i+1)
+	s.letIn() // it may have stood before smaller ones
 	s.unlock()
-	return err
+	return ctxError(ctx)
 }
 
 // load returns how much is in flight or waiting.

@@ -44,9 +44,12 @@ type core struct {
 	ctx    context.Context // ends at Close or a terminal failure, with the cause
 	cancel context.CancelCauseFunc
 
-	closing atomic.Bool
-	closed  chan struct{} // the first Close has done its work
-	done    chan struct{} // nothing of the client runs any more
+	closing  atomic.Bool
+	closed   chan struct{}   // the first Close has done its work
+	closeErr error           // what it had no time for, set before
+	done     chan struct{}   // nothing of the client runs any more
+	patience context.Context // ends when a draining Close is cut short
+	hurry    context.CancelCauseFunc
 }
 
 // New makes a client that connects in the background and returns at once. Calls wait for the
@@ -84,6 +87,7 @@ func newCore(cfg *config) *core {
 		closed: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.patience, c.hurry = context.WithCancelCause(context.Background())
 	c.calls = newDispatcher(c.users)
 	c.state = newStateBox(c.calls, cfg.hooks.session)
 	c.watches = newRegistry(c)
@@ -208,8 +212,10 @@ func (zk *Client) Done() <-chan struct{} { return zk.core.done }
 // Close drains what was submitted, closes the session, so that its ephemerals go at once, and
 // waits for the client's goroutines, except those inside user code ([Client.Done] covers
 // them). New calls fail with [ErrClosed]; calls waiting for a connection fail as not sent;
-// without a connection the session is left to expire. It takes at most [WithCloseTimeout]. It
-// may be called again, from anywhere, callbacks included. The error says that the time ran out.
+// without a connection the session is left to expire. It takes at most [WithCloseTimeout], and
+// a moment (100 ms) more when a dialler or resolver does not heed its context. It may be called
+// again, from anywhere, callbacks included. The error says what there was no time for; the
+// client is closed all the same.
 func (zk *Client) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), zk.core.cfg.closeTimeout)
 	defer cancel()

@@ -2,7 +2,9 @@ package gazoo
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
@@ -15,27 +17,53 @@ const (
 	closeDetach
 )
 
+// moment is what Close grants, beyond its time, to goroutines that were told to stop.
+const moment = 100 * time.Millisecond
+
+var errCutShort = errors.New("cut short by CloseNow")
+
 // close ends the client. The first caller does the work; others wait for it.
 func (c *core) close(ctx context.Context, mode closeMode) error {
+	late, cancel := withMoment(ctx)
+	defer cancel()
 	if mode == closeNow {
 		c.send.abort(ErrClosed)
+		// A Close that drains has no more patience than this one.
+		defer context.AfterFunc(ctx, func() { c.hurry(errCutShort) })()
 	}
 	if c.closing.CompareAndSwap(false, true) {
-		c.shutdown(ctx, mode)
+		c.closeErr = c.shutdown(ctx, late, mode)
 		close(c.closed)
 	}
 	select {
 	case <-c.closed:
-	case <-ctx.Done():
+	case <-late.Done():
 		return refuse("close", "", fmt.Errorf("another Close is still draining: %w", ctxError(ctx)))
 	}
-	if !c.manager.join(ctx.Done()) || !c.users.wait(ctx.Done(), false) {
+	if !c.manager.join(late.Done()) || !c.users.wait(late.Done(), false) {
 		return refuse("close", "", fmt.Errorf("goroutines still running: %w", ctxError(ctx)))
 	}
-	return nil
+	if mode == closeNow || c.closeErr == nil {
+		return nil
+	}
+	return refuse("close", "", c.closeErr)
 }
 
-func (c *core) shutdown(ctx context.Context, mode closeMode) {
+// withMoment returns a context that ends a moment after ctx.
+func withMoment(ctx context.Context) (late context.Context, cancel func()) {
+	late, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		sleep(late, moment, nil)
+		end()
+	})
+	return late, func() { stop(); end() }
+}
+
+// shutdown does the work of close. The error says what there was no time for.
+func (c *core) shutdown(ctx, late context.Context, mode closeMode) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.patience, func() { cancel(context.Cause(c.patience)) })()
 	cause := ErrClosed
 	c.manager.do(func() { c.manager.closing = true })
 	c.send.end(cause, mode != closeNow)
@@ -44,44 +72,48 @@ func (c *core) shutdown(ctx context.Context, mode closeMode) {
 		case <-c.send.idle:
 		case <-ctx.Done():
 			c.send.abort(cause)
+			err = fmt.Errorf("calls were still in flight: %w", ctxError(ctx))
 		}
 	}
 	if mode == closeDetach {
 		cause = ErrDetached
-	} else {
-		c.closeSession(ctx)
+	} else if !c.closeSession(ctx) && err == nil {
+		err = fmt.Errorf("the server has not confirmed the session's end: %w", ctxError(ctx))
 	}
 	c.manager.do(func() { c.manager.stop(cause) })
-	c.manager.join(ctx.Done())
+	joined := c.manager.join(late.Done())
 	c.calls.close()
-	if c.users.wait(closedChan, true) {
+	if joined && c.users.wait(closedChan, true) {
 		close(c.done)
-		return
+		return err
 	}
 	// A callback is still running, perhaps the one that called Close.
 	go func() {
+		<-c.manager.stopped
 		c.users.wait(nil, true)
 		close(c.done)
 	}()
+	return err
 }
 
 // closeSession asks the server to end the session and waits for its answer or the
-// connection's end.
-func (c *core) closeSession(ctx context.Context) {
+// connection's end. It reports whether that came before the context's end.
+func (c *core) closeSession(ctx context.Context) bool {
 	cl := c.newCall(zkproto.OpCloseSession, "close session", "")
 	if !c.send.inject(cl, 0) {
 		cl.release()
-		return
+		return true
 	}
 	select {
 	case <-cl.ready:
-		cl.release()
 	case <-ctx.Done():
-		if !cl.state.CompareAndSwap(callPending, callAbandoned) {
-			<-cl.ready
-			cl.release()
+		if cl.state.CompareAndSwap(callPending, callAbandoned) {
+			return false
 		}
+		<-cl.ready
 	}
+	cl.release()
+	return true
 }
 
 var closedChan = func() chan struct{} {

@@ -179,7 +179,8 @@ func (zk *Client) Connected() bool { return zk.State() == StateConnected }
 // AddListener registers fn for every later change of state. Listeners run one after another
 // on the client's callback goroutine, in the order of changes; they may call anything,
 // blocking operations and Close included. fn returns true to remove itself; remove does so
-// from outside, after which fn is not called again (a call in progress may still finish).
+// from outside, after which fn is not called again (a call in progress may still finish). A
+// panic in fn is not recovered.
 func (zk *Client) AddListener(fn func(StateChange) bool) (remove func()) {
 	l := zk.core.state.add(fn)
 	return func() { zk.core.state.remove(l) }

@@ -375,6 +375,9 @@ func (zk *Client) SetServers(hosts string) error {
 		}
 		if m.hosts.replace(list, current, m.live, rand.Float64) {
 			m.link.fail(errRebalance)
+		} else if m.readOnly != nil {
+			m.endHunt()
+			m.hunt(m.link) // among the new ones
 		}
 	})
 	if !ran {

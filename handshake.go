@@ -77,6 +77,11 @@ func (c *core) reachAddr(ctx context.Context, plan attemptPlan, addr string, sha
 		if word, err := c.askWord(ctx, plan.host, addr, "isro"); err == nil && word == "ro" {
 			plan.life = nil
 			r = c.shake(ctx, plan, addr, greeted)
+			if r.link != nil && !r.hello.readOnly {
+				// It has found its ensemble meanwhile, which may still know our session.
+				r.link.close(errFoundReadWrite)
+				return attemptResult{err: errFoundReadWrite, again: true}
+			}
 		}
 	}
 	if r.err != nil && ctx.Err() != nil && !errors.Is(r.err, ErrAuthFailed) {

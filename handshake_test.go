@@ -148,21 +148,29 @@ type connectHook func(gazoo.ConnectInfo)
 
 func (h connectHook) OnConnect(info gazoo.ConnectInfo) { h(info) }
 
-// changesOf records a client's changes of state.
+// record keeps a client's changes of state, as a hook from the first one on.
+type record struct {
+	mu  sync.Mutex
+	all []gazoo.StateChange
+}
+
+func (r *record) OnSession(ch gazoo.StateChange) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, ch)
+}
+
+func (r *record) changes() []gazoo.StateChange {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all)
+}
+
+// changesOf records a client's changes of state from now on.
 func changesOf(zk *gazoo.Client) func() []gazoo.StateChange {
-	var mu sync.Mutex
-	var all []gazoo.StateChange
-	zk.AddListener(func(ch gazoo.StateChange) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		all = append(all, ch)
-		return false
-	})
-	return func() []gazoo.StateChange {
-		mu.Lock()
-		defer mu.Unlock()
-		return slices.Clone(all)
-	}
+	r := &record{}
+	zk.AddListener(func(ch gazoo.StateChange) bool { r.OnSession(ch); return false })
+	return r.changes
 }
 
 // outline writes changes of state in short.

@@ -462,12 +462,12 @@ func TestSavedSessionIsTakenOver(t *testing.T) {
 		var copied gazoo.SavedSession
 		must(t, copied.UnmarshalText(text))
 		time.Sleep(5 * time.Second)
-		second := w.client("a", gazoo.WithSession(copied))
-		changes := changesOf(second)
+		var r record
+		second := w.client("a", gazoo.WithSession(copied), gazoo.WithHook(&r))
 		w.waitState(second, gazoo.StateConnected, time.Second)
 		synctest.Wait()
-		if second.SessionID() != saved.ID || outline(changes()) != "connected+first+resumed" || second.LastZxid() != 0x77 {
-			t.Errorf("taken over: session %x, %q, zxid %#x, want %x resumed", second.SessionID(), outline(changes()), second.LastZxid(), saved.ID)
+		if second.SessionID() != saved.ID || outline(r.changes()) != "connected+first+resumed" || second.LastZxid() != 0x77 {
+			t.Errorf("taken over: session %x, %q, zxid %#x, want %x resumed", second.SessionID(), outline(r.changes()), second.LastZxid(), saved.ID)
 		}
 		if _, err := first.Detach(t.Context()); err == nil {
 			t.Error("second Detach succeeded")
@@ -478,12 +478,12 @@ func TestSavedSessionIsTakenOver(t *testing.T) {
 func TestRefusedTakeoverIsAnExpiry(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.serve("a:2181", (&peer.Basic{}).Handle)
-		zk := w.client("a", gazoo.WithSession(gazoo.SavedSession{ID: 0x1234, Password: []byte("0123456789abcdef")}))
-		changes := changesOf(zk)
+		var r record
+		zk := w.client("a", gazoo.WithSession(gazoo.SavedSession{ID: 0x1234, Password: []byte("0123456789abcdef")}), gazoo.WithHook(&r))
 		w.waitState(zk, gazoo.StateConnected, time.Second)
 		synctest.Wait()
-		if outline(changes()) != "connected+first+new" || zk.SessionID() == 0x1234 {
-			t.Errorf("states %q in session %x, want a new session", outline(changes()), zk.SessionID())
+		if outline(r.changes()) != "connected+first+new" || zk.SessionID() == 0x1234 {
+			t.Errorf("states %q in session %x, want a new session", outline(r.changes()), zk.SessionID())
 		}
 	})
 }

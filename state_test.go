@@ -73,12 +73,13 @@ func flap(w *world, srv *peer.Server, zk *gazoo.Client, n int) {
 func TestStatesOfAClientsLife(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		b := &peer.Basic{}
-		srv := w.serve("a:2181", b.Handle)
-		zk := w.client("a", gazoo.WithSessionTimeout(7*time.Second))
-		changes := changesOf(zk)
-		if zk.State() != gazoo.StateLost || zk.KeeperState() != gazoo.KeeperConnecting || zk.Connected() {
-			t.Errorf("before the first connection: %v, %v, want lost, connecting", zk.State(), zk.KeeperState())
+		nobody := w.client("nowhere")
+		if nobody.State() != gazoo.StateLost || nobody.KeeperState() != gazoo.KeeperConnecting || nobody.Connected() {
+			t.Errorf("before the first connection: %v, %v, want lost, connecting", nobody.State(), nobody.KeeperState())
 		}
+		srv := w.serve("a:2181", b.Handle)
+		var r record
+		zk := w.client("a", gazoo.WithSessionTimeout(7*time.Second), gazoo.WithHook(&r))
 		w.waitState(zk, gazoo.StateConnected, time.Second)
 		if zk.KeeperState() != gazoo.KeeperConnected || !zk.Connected() {
 			t.Errorf("connected: %v", zk.KeeperState())
@@ -95,7 +96,7 @@ func TestStatesOfAClientsLife(t *testing.T) {
 		if zk.State() != gazoo.StateLost || zk.KeeperState() != gazoo.KeeperClosed {
 			t.Errorf("closed: %v, %v", zk.State(), zk.KeeperState())
 		}
-		got := changes()
+		got := r.changes()
 		if want := "connected+first+new suspended connected+resumed lost"; outline(got) != want {
 			t.Fatalf("states %q, want %q", outline(got), want)
 		}

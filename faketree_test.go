@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +22,8 @@ type fakeTree struct {
 	before func(c *peer.Conn, req peer.Request) bool      // sees each request first; true: dealt with
 	after  func(c *peer.Conn, req peer.Request) (ok bool) // runs after the change, before the reply; false: no reply
 
-	down atomic.Bool // connections are closed without an answer
+	forget bool        // do not remember requests that read
+	down   atomic.Bool // connections are closed without an answer
 
 	mu    sync.Mutex
 	nodes map[string]*fakeNode
@@ -77,7 +77,8 @@ func lacking(ops ...zkproto.OpCode) func(*fakeTree) {
 
 func (t *fakeTree) answer(c *peer.Conn, req peer.Request) bool {
 	op := req.Header.Op
-	if op != zkproto.OpPing {
+	reads := op == zkproto.OpGetData || op == zkproto.OpExists
+	if op != zkproto.OpPing && !(t.forget && reads) {
 		t.mu.Lock()
 		t.reqs = append(t.reqs, req)
 		t.mu.Unlock()
@@ -190,6 +191,9 @@ func must2(err error) {
 
 func (t *fakeTree) children(path string) []string {
 	names := []string{}
+	if t.nodes[path] == nil || t.nodes[path].stat.NumChildren == 0 {
+		return names
+	}
 	for p := range t.nodes {
 		if p != "/" && gazoo.ParentPath(p) == path {
 			names = append(names, gazoo.BaseName(p))
@@ -368,9 +372,11 @@ func (t *fakeTree) trigger(pick func(*fakeTables) map[string]fakeMode, typ gazoo
 		if table[path] &^= fakeOnce; table[path] == 0 {
 			delete(table, path)
 		}
-		for p, mode := range table {
-			hit = hit || mode&fakeRecursive != 0 && typ != gazoo.EventChildrenChanged &&
-				(p == path || p == "/" || strings.HasPrefix(path, p+"/"))
+		for p := path; typ != gazoo.EventChildrenChanged; p = gazoo.ParentPath(p) {
+			hit = hit || table[p]&fakeRecursive != 0
+			if p == "/" {
+				break
+			}
 		}
 		if hit && !skip[c] {
 			c.Event(typ, path, zxid)

@@ -149,6 +149,18 @@ func (k watchKind) table() table {
 	return tableData
 }
 
+// used returns the tables that something local still needs.
+func (e *watchEntry) used() (used table) {
+	streams := len(e.persistent)+len(e.recursive) > 0
+	if streams || len(e.data)+len(e.exist) > 0 {
+		used |= tableData
+	}
+	if streams || len(e.child) > 0 {
+		used |= tableChild
+	}
+	return used
+}
+
 // tidy takes from the server what nothing local uses any more, and forgets empty entries. A
 // removal strips every mode of its table on 3.8, so it is sent only when no local and no
 // in-flight registration uses that table. Under mu; the request is put on the wire here, so
@@ -157,14 +169,7 @@ func (r *registry) tidy(path string, e *watchEntry) {
 	if e.inflight > 0 || e.adding {
 		return
 	}
-	streams := len(e.persistent)+len(e.recursive) > 0
-	var used table
-	if streams || len(e.data)+len(e.exist) > 0 {
-		used |= tableData
-	}
-	if streams || len(e.child) > 0 {
-		used |= tableChild
-	}
+	used := e.used()
 	drop := e.server &^ used
 	if e.server&tableStream != 0 {
 		drop = 0 // it also serves the one-shots here

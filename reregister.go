@@ -253,7 +253,7 @@ func (r *registry) renewed(rn *renewal, gap GapReason) (stale []string) {
 			push(e.persistent, Event{Type: EventNone, Gap: gap})
 			push(e.recursive, Event{Type: EventNone, Gap: gap})
 		}
-		if len(e.data)+len(e.exist)+len(e.child)+len(e.persistent)+len(e.recursive) == 0 {
+		if e.server&^tableStream&^e.used() != 0 || e.used() == 0 {
 			stale = append(stale, p.path)
 		}
 	}

@@ -33,6 +33,7 @@ func UntilSessionLost() SurvivingOption { return func(s *surviving) { s.stopOnLo
 
 type surviving struct {
 	stopOnLoss bool
+	session    *Session // of the last look, with stopOnLoss
 	ctx        context.Context
 	zk         *Client
 	path       string
@@ -132,6 +133,9 @@ func (s *surviving) loop(look func(Event) (*Watch, bool, error), finish func(err
 	ev := Event{Type: EventNone}
 	for {
 		w, more, err := look(ev)
+		if err == nil && s.stopOnLoss {
+			s.session = s.zk.Session()
+		}
 		if err == nil && more {
 			ev, err = w.Wait(s.ctx)
 		}
@@ -178,9 +182,26 @@ func (s *surviving) recover(err error) error {
 	case lost && s.stopOnLoss:
 		return err
 	case lost, errors.Is(err, ErrConnectionLoss), errors.Is(err, ErrReadOnlyEnded), errors.Is(err, errNotRegistered):
-		return s.zk.WaitState(s.ctx, StateConnected)
+		return s.waitConnected()
 	case errors.Is(err, ErrThrottledOp), errors.Is(err, ErrSessionMoved):
 		return sleep(s.ctx, 100*time.Millisecond, nil)
+	}
+	return err
+}
+
+// waitConnected waits for a connection and, with UntilSessionLost, looks whether it came too
+// late: a read that failed with its connection does not tell what became of the session.
+func (s *surviving) waitConnected() error {
+	if s.session == nil {
+		return s.zk.WaitState(s.ctx, StateConnected)
+	}
+	tenancy := s.session.Tenancy()
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	defer context.AfterFunc(tenancy, cancel)()
+	err := s.zk.WaitState(ctx, StateConnected)
+	if tenancy.Err() != nil {
+		return refuse("watch", s.path, context.Cause(tenancy))
 	}
 	return err
 }

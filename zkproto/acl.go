@@ -54,11 +54,15 @@ func (p Perm) String() string {
 }
 
 // ParsePerm reads letters of "cdrwa" in any order, and what [Perm.String]
-// returns. The empty string is no permission, as in zkCli; a letter that is no
-// permission is an error, unlike in zkCli, which would ignore it.
+// returns; "all" stands for all five. The empty string is no permission, as in
+// zkCli; a letter that is no permission is an error, unlike in zkCli, which
+// would ignore it.
 func ParsePerm(s string) (Perm, error) {
-	if s == "none" {
+	switch s {
+	case "none":
 		return 0, nil
+	case "all":
+		return PermAll, nil
 	}
 	letters, rest := s, ""
 	if i := strings.Index(s, "0x"); i >= 0 {

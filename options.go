@@ -260,8 +260,10 @@ func WithWindow(calls, bytes int) Option {
 // WithCloseTimeout bounds [Client.Close] (default 10 s).
 func WithCloseTimeout(d time.Duration) Option { return func(c *config) { c.closeTimeout = d } }
 
-// WithLogger logs connects, losses, sessions and watch trouble (default: nothing). Keys:
-// session, server, path, zxid, error. Credentials and session passwords are never logged.
+// WithLogger logs connects, losses, the ends of sessions and of the client (default: nothing).
+// Keys: host (as configured), server (as dialled), session, resumed, read_only, path, zxid,
+// error. Credentials and session passwords are never logged. The logger is called on the
+// goroutine that keeps the session alive: a handler that blocks endangers it.
 func WithLogger(log *slog.Logger) Option {
 	return func(c *config) {
 		if log == nil {

@@ -63,6 +63,9 @@ func (m *manager) budget(left int) time.Duration {
 	rest := t
 	if m.life != nil && !m.presumed {
 		rest = presumeAfter(t) - m.c.clock.now().since(m.c.proof.load())
+		// Even the last host of a round must not take it all: a server that is starting may
+		// lose a connect record, and answers the next one at once.
+		left = max(left, 3)
 	}
 	return min(max(rest/time.Duration(max(1, left)), t/10, 20*time.Millisecond), 2*t/3)
 }

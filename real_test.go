@@ -128,13 +128,14 @@ func serverIndex(t *testing.T, e *ensemble.Ensemble, zk *gazoo.Client) int {
 
 // sockets counts the connections that clients open and close through its dialler.
 type sockets struct {
-	dials atomic.Int64 // that succeeded, ever
+	tries, dials atomic.Int64 // all dials, and those that succeeded
 
 	mu        sync.Mutex
 	open, top int // now, and the most at once
 }
 
 func (s *sockets) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	s.tries.Add(1)
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err

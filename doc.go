@@ -31,7 +31,7 @@
 // [Client.DeleteIdempotent], [Client.SetIdempotent].
 //
 // At a lost connection every call that was submitted before fails; calls made later wait, by
-// their contexts, for the next connection. So of two writes submitted by one goroutine the
+// their contexts, for the next connection. So of two writes in flight together the
 // second is never applied when the first was lost.
 //
 // # Watches

@@ -361,10 +361,10 @@ func TestOneSocketPerClient(t *testing.T) {
 		t.Error("the session was lost")
 	}
 	must(t, zk.Close())
-	open, top := s.counts()
+	open, _ := s.counts()
 	t.Logf("%d calls done, %d lost; %d dials", done.Load(), lost.Load(), s.dials.Load())
-	if open != 0 || top != 1 {
-		t.Errorf("%d sockets open after Close, %d at most; want 0 and 1", open, top)
+	if open.now != 0 || open.top != 1 {
+		t.Errorf("%d sockets open after Close, %d at most; want 0 and 1", open.now, open.top)
 	}
 	// A dial that the proxy resets at once, because the server is down, may count as failed.
 	if n := int64(turned() - before); n < s.dials.Load() || n > s.tries.Load() {

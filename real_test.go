@@ -130,8 +130,17 @@ func serverIndex(t *testing.T, e *ensemble.Ensemble, zk *gazoo.Client) int {
 type sockets struct {
 	tries, dials atomic.Int64 // all dials, and those that succeeded
 
-	mu        sync.Mutex
-	open, top int // now, and the most at once
+	mu       sync.Mutex
+	open     gauge
+	answered gauge // those on which a server said something: they carry a session
+}
+
+// gauge is a number and the most it ever was.
+type gauge struct{ now, top int }
+
+func (g *gauge) add(n int) {
+	g.now += n
+	g.top = max(g.top, g.now)
 }
 
 func (s *sockets) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -142,29 +151,47 @@ func (s *sockets) dial(ctx context.Context, network, addr string) (net.Conn, err
 	}
 	s.dials.Add(1)
 	s.mu.Lock()
-	s.open++
-	s.top = max(s.top, s.open)
+	s.open.add(1)
 	s.mu.Unlock()
 	return &countedConn{Conn: conn, sockets: s}, nil
 }
 
-func (s *sockets) counts() (open, top int) {
+func (s *sockets) counts() (open, answered gauge) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.open, s.top
+	return s.open, s.answered
 }
 
 type countedConn struct {
 	net.Conn
 	sockets *sockets
-	once    sync.Once
+
+	// Guarded by sockets.mu.
+	answered, closed bool
+}
+
+func (c *countedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.sockets.mu.Lock()
+		if !c.answered && !c.closed {
+			c.answered = true
+			c.sockets.answered.add(1)
+		}
+		c.sockets.mu.Unlock()
+	}
+	return n, err
 }
 
 func (c *countedConn) Close() error {
-	c.once.Do(func() {
-		c.sockets.mu.Lock()
-		c.sockets.open--
-		c.sockets.mu.Unlock()
-	})
+	c.sockets.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		c.sockets.open.add(-1)
+		if c.answered {
+			c.sockets.answered.add(-1)
+		}
+	}
+	c.sockets.mu.Unlock()
 	return c.Conn.Close()
 }

@@ -131,7 +131,7 @@ func TestAddAuthOutlivesADrop(t *testing.T) {
 	})
 }
 
-func TestRefusedCredentialEndsTheClient(t *testing.T) {
+func TestAddAuthRefusalIsFinal(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		authTree(w, func(zkproto.AuthRequest) zkproto.Code { return zkproto.ErrAuthFailed })

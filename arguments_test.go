@@ -192,7 +192,7 @@ func badCalls() []badCall {
 		for _, path := range badPaths {
 			add(fmt.Sprintf("%s(%q)", name, path), "path", func(ctx context.Context, zk *gazoo.Client) error { return op(ctx, zk, path) })
 		}
-		add(name+"(nil ctx)", "ctx", func(_ context.Context, zk *gazoo.Client) error { return op(nil, zk, "/a") }) //nolint:staticcheck // the nil is the point
+		add(name+"(nil ctx)", "ctx", func(_ context.Context, zk *gazoo.Client) error { return op(noContext, zk, "/a") })
 	}
 	for _, version := range []int32{-2, -1 << 31} {
 		add("Set version", "version", func(ctx context.Context, zk *gazoo.Client) error { return second(zk.Set(ctx, "/a", nil, version)) })
@@ -260,12 +260,12 @@ func badCalls() []badCall {
 	})
 	add("SetACL empty", "ACL", func(ctx context.Context, zk *gazoo.Client) error { return second(zk.SetACL(ctx, "/a", nil, 0)) })
 	add("AddAuth scheme", "scheme", func(ctx context.Context, zk *gazoo.Client) error { return zk.AddAuth(ctx, "", []byte("x")) })
-	add("AddAuth ctx", "ctx", func(_ context.Context, zk *gazoo.Client) error { return zk.AddAuth(nil, "digest", nil) }) //nolint:staticcheck // the nil is the point
+	add("AddAuth ctx", "ctx", func(_ context.Context, zk *gazoo.Client) error { return zk.AddAuth(noContext, "digest", nil) })
 	add("Async.AddAuth scheme", "scheme", func(ctx context.Context, zk *gazoo.Client) error {
 		return second(zk.Async().AddAuth(ctx, "", nil).Wait(ctx))
 	})
 	add("Ephemerals prefix", "prefix", func(ctx context.Context, zk *gazoo.Client) error { return second(zk.Ephemerals(ctx, "a")) })
-	add("WhoAmI ctx", "ctx", func(_ context.Context, zk *gazoo.Client) error { return second(zk.WhoAmI(nil)) }) //nolint:staticcheck // the nil is the point
+	add("WhoAmI ctx", "ctx", func(_ context.Context, zk *gazoo.Client) error { return second(zk.WhoAmI(noContext)) })
 	add("MultiRead of nothing known", "read", func(ctx context.Context, zk *gazoo.Client) error { return second(zk.MultiRead(ctx, gazoo.Read{})) })
 	for name, ch := range map[string]gazoo.Reconfiguration{
 		"empty":            {Version: gazoo.AnyConfig},

@@ -18,7 +18,6 @@ import (
 // seen collects what a surviving watch yields, as text.
 type seen struct {
 	got []string
-	err error
 }
 
 func (s *seen) data(d gazoo.DataSnapshot) bool {

@@ -104,11 +104,10 @@ func TestCallsMadeWithoutAConnectionGoOutInOrder(t *testing.T) {
 		tree := w.plant("a:2181")
 		tree.down.Store(true)
 		zk := w.client("a")
-		var last gazoo.Future[gazoo.Created]
 		for i := range 50 {
-			last = zk.Async().Create(ctx, fmt.Sprintf("/n%02d", i), nil)
+			zk.Async().Create(ctx, fmt.Sprintf("/n%02d", i), nil)
 		}
-		last = zk.Async().Create(ctx, "/n00/last", nil)
+		last := zk.Async().Create(ctx, "/n00/last", nil)
 		tree.down.Store(false)
 		if _, err := last.Wait(ctx); err != nil {
 			t.Fatal(err)

@@ -152,7 +152,6 @@ func TestWhatErrorsTellAboutTheirRequest(t *testing.T) {
 		{op(true, gazoo.OutcomeUnknown, context.DeadlineExceeded), true, false, false},
 		{fmt.Errorf("mine: %w", op(true, gazoo.OutcomeUnknown, gazoo.ErrConnectionLoss)), true, false, false},
 		{&gazoo.RetryError{Err: op(true, gazoo.OutcomeUnknown, gazoo.ErrConnectionLoss)}, true, false, false},
-		{gazoo.ErrHistoryLost, false, false, true},
 	} {
 		if m, u, o := gazoo.MaybeApplied(c.err), gazoo.WasNotSent(c.err), gazoo.SessionLost(c.err); m != c.maybe || u != c.unsent || o != c.over {
 			t.Errorf("%v: MaybeApplied %v, WasNotSent %v, SessionLost %v, want %v, %v, %v", c.err, m, u, o, c.maybe, c.unsent, c.over)

@@ -162,8 +162,10 @@ func (zk *Client) Delete(ctx context.Context, path string, version int32) error 
 }
 
 // Sync makes the server connected to catch up with the leader: a read made after it sees
-// every write that was acknowledged to anyone before it. It is no linearizable read on its
-// own while the ensemble elects a leader; docs/DESIGN.md says more.
+// every write that was acknowledged to anyone before it. That holds on followers while the
+// leader stays. While the ensemble elects another it does not (ZOOKEEPER-1675), and a leader
+// itself answers a sync like a read, which may overtake a commit that a follower has told of
+// already: a write ([Client.Set], [Txn.Commit]) before the read is the sure way.
 func (zk *Client) Sync(ctx context.Context, path string) error {
 	cl, err := zk.newPathCall(zkproto.OpSync, "sync", path)
 	if err := zk.run(ctx, cl, err); err != nil {

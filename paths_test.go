@@ -42,8 +42,15 @@ func TestPathHelpers(t *testing.T) {
 		parts []string
 		want  string
 	}{
-		{nil, ""}, {[]string{""}, ""}, {[]string{"/"}, "/"}, {[]string{"/", "a"}, "/a"}, {[]string{"/a", "b", "c"}, "/a/b/c"},
-		{[]string{"/a/", "/b/"}, "/a/b"}, {[]string{"a", "b"}, "a/b"}, {[]string{"/a", "", "b"}, "/a/b"}, {[]string{"//a", "b"}, "/a/b"},
+		{nil, ""},
+		{[]string{""}, ""},
+		{[]string{"/"}, "/"},
+		{[]string{"/", "a"}, "/a"},
+		{[]string{"/a", "b", "c"}, "/a/b/c"},
+		{[]string{"/a/", "/b/"}, "/a/b"},
+		{[]string{"a", "b"}, "a/b"},
+		{[]string{"/a", "", "b"}, "/a/b"},
+		{[]string{"//a", "b"}, "/a/b"},
 	} {
 		if got := gazoo.JoinPath(c.parts...); got != c.want {
 			t.Errorf("JoinPath(%q) = %q, want %q", c.parts, got, c.want)

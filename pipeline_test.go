@@ -220,7 +220,7 @@ func TestFuture(t *testing.T) {
 		if _, err := f.Wait(deadline(t, time.Second)); !errors.Is(err, context.DeadlineExceeded) || f.Ready() {
 			t.Errorf("Wait before the answer: %v, ready %v", err, f.Ready())
 		}
-		if _, err := f.Wait(nil); !errors.Is(err, gazoo.ErrBadArguments) { //nolint:staticcheck // the nil is the point
+		if _, err := f.Wait(noContext); !errors.Is(err, gazoo.ErrBadArguments) {
 			t.Errorf("Wait(nil): %v", err)
 		}
 		var order []string
@@ -231,9 +231,9 @@ func TestFuture(t *testing.T) {
 		}
 		g.Then(note("g"))
 		f.Then(note("f1"))
-		f.Then(func(n gazoo.Node, err error) {
+		f.Then(func(n gazoo.Node, _ error) {
 			// A callback may make calls and wait for them.
-			_, _, err = zk.Get(ctx, "/a")
+			_, _, err := zk.Get(ctx, "/a")
 			note("f2")(n, err)
 		})
 		waiters := make(chan error)

@@ -176,7 +176,7 @@ func TestNoRequestBeforeCredentials(t *testing.T) {
 	})
 }
 
-func TestRefusedCredentialEndsTheClient(t *testing.T) {
+func TestServersRefusalOfACredentialEndsTheClient(t *testing.T) {
 	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
 		ctx := deadline(t, 20*time.Second)
 		zk := connect(t, e.Hosts())

@@ -259,13 +259,19 @@ func TestTreeQuestionsOnServers(t *testing.T) {
 	})
 }
 
+// A follower that has answered a sync shows everything that was acknowledged before. A leader
+// does not promise as much: Apache 3.8 answers it like a read there, which may overtake a commit
+// that a follower has told of already.
 func TestSyncShowsOthersWrites(t *testing.T) {
 	e := ensemble.Shared(t, ensemble.Ensemble3)
 	ctx := deadline(t, 30*time.Second)
-	writer := fresh(t, connect(t, e.Server(0).Addr()))
-	_, err := writer.Create(ctx, "/n", nil)
+	leader, err := e.WaitLeader(ctx)
 	must(t, err)
-	reader := connect(t, e.Server(1).Addr()+","+e.Server(2).Addr()+writer.Root())
+	follower, other := (leader+1)%3, (leader+2)%3
+	writer := fresh(t, connect(t, e.Server(other).Addr()))
+	_, err = writer.Create(ctx, "/n", nil)
+	must(t, err)
+	reader := connect(t, e.Server(follower).Addr()+writer.Root())
 	for i := range 200 {
 		want, err := writer.Set(ctx, "/n", nil, int32(i))
 		must(t, err)

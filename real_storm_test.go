@@ -36,8 +36,8 @@ type storm struct {
 	sockets []*sockets
 	stop    chan struct{} // closed when callers are to end
 
-	calls, lost, late, unknown atomic.Int64 // done; connection losses; deadlines; writes of unknown fate
-	maxLate                    atomic.Int64 // nanoseconds
+	calls, lost, late atomic.Int64 // done; connection losses; deadlines
+	maxLate           atomic.Int64 // nanoseconds
 
 	// One watch after the other for each watched znode.
 	armed, events, closed atomic.Int64

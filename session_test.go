@@ -99,7 +99,7 @@ func TestUnansweredPingDropsTheConnection(t *testing.T) {
 		if zk.State() != gazoo.StateConnected || zk.Server() != "a:2181" {
 			t.Errorf("before two thirds of the time-out: %v to %q, want connected to a:2181", zk.State(), zk.Server())
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		got := changes()
 		if outline(got) != "suspended connected+resumed" || zk.Server() != "b:2181" || zk.SessionID() != id {

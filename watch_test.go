@@ -215,8 +215,11 @@ func TestOneShotsEndWithAReason(t *testing.T) {
 		}, nil, gazoo.ErrSessionPresumed},
 		"client closed":  {func(_ *world, zk *gazoo.Client, _ *fakeTree) { zk.Close() }, nil, gazoo.ErrClosed},
 		"closed at once": {func(_ *world, zk *gazoo.Client, _ *fakeTree) { zk.CloseNow() }, nil, gazoo.ErrClosed},
-		"without watch reset": {func(_ *world, zk *gazoo.Client, tree *fakeTree) { tree.Conn(zk.SessionID()).Close() },
-			[]gazoo.Option{gazoo.WithoutWatchReset()}, gazoo.ErrConnectionLoss},
+		"without watch reset": {
+			func(_ *world, zk *gazoo.Client, tree *fakeTree) { tree.Conn(zk.SessionID()).Close() },
+			[]gazoo.Option{gazoo.WithoutWatchReset()},
+			gazoo.ErrConnectionLoss,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -72,7 +73,7 @@ func Dial(ctx context.Context, hosts string, opts ...gazoo.Option) (*gazoo.Clien
 	for _, host := range list {
 		h.left[host.String()] = true
 	}
-	zk, err := gazoo.New(hosts, append(opts, gazoo.WithHook(h))...)
+	zk, err := gazoo.New(hosts, append(slices.Clip(opts), gazoo.WithHook(h))...)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +107,16 @@ func (h *hopeless) OnConnect(info gazoo.ConnectInfo) {
 	}
 }
 
+// forGood reports whether an attempt at a host has failed for a reason that stays, at every
+// address that the host has.
 func forGood(err error) bool {
+	type several interface {
+		error
+		Unwrap() []error
+	}
+	if joined, ok := errors.AsType[several](err); ok {
+		return !slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return !forGood(err) })
+	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsNotFound
 	}

@@ -60,7 +60,11 @@ func (o *options) confirm(ctx context.Context) error {
 // deleteTree deletes the subtree; of "/", which cannot be deleted, what is below it.
 func (o *options) deleteTree(ctx context.Context, zk *gazoo.Client) error {
 	deleted := 0
-	defer func() { o.env.Say("deleted %s", znodes(deleted)) }()
+	defer func() {
+		if deleted > 0 { // also when it ends with an error
+			o.env.Say("deleted %s", znodes(deleted))
+		}
+	}()
 	paths := []string{o.path}
 	if o.path == "/" {
 		names, err := zk.Children(ctx, "/")

@@ -19,7 +19,7 @@ func TestEnsemble(t *testing.T) {
 	}{
 		{[]string{"demo"}, -1, "6. clean up"},
 		{[]string{"config"}, 3, "1\tparticipant\t"},
-		{[]string{"config", "--output", "json"}, 1, `"members":[{"id":1,"role":"participant","quorum":["127.`},
+		{[]string{"config", "--output", "json"}, 1, `"members":[{"id":1,"role":"participant","quorum":["`},
 		{[]string{"ruok"}, 3, "\timok\n"},
 		{[]string{"ruok", "--output", "json"}, 3, `"answer":"imok"`},
 		{[]string{"sync"}, 0, ""},

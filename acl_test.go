@@ -131,6 +131,18 @@ func TestAddAuthOutlivesADrop(t *testing.T) {
 	})
 }
 
+func TestAddAuthOutlivesASession(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		tree := w.plant("a:2181")
+		zk := w.connect("a", gazoo.WithSessionTimeout(10*time.Second))
+		tree.down.Store(true)
+		tree.Conn(zk.SessionID()).Close()
+		synctest.Wait()
+		time.AfterFunc(time.Minute, func() { tree.down.Store(false) })
+		must(t, zk.AddAuth(t.Context(), "digest", []byte("u:p")))
+	})
+}
+
 func TestAddAuthRefusalIsFinal(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		ctx := t.Context()

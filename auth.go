@@ -59,8 +59,8 @@ func (a *authStore) remove(c credential) {
 }
 
 // AddAuth presents a credential to the server, waits for its verdict and remembers it: every
-// later connect sends it again before anything else. A connection lost meanwhile is waited
-// out. The digest scheme wants "user:password". auth is copied.
+// later connect sends it again before anything else. A connection or a session lost meanwhile
+// is waited out. The digest scheme wants "user:password". auth is copied.
 //
 // A refusal ([ErrAuthFailed]) ends the whole client, as in Kazoo: the server closes the
 // connection, and nothing would work under another identity than the one asked for.
@@ -97,7 +97,7 @@ func (zk *Client) addAuth(ctx context.Context, cred credential) error {
 		case err == nil:
 			cl.release()
 			return nil
-		case errors.Is(err, ErrConnectionLoss) && ctx.Err() == nil:
+		case passing(err) && ctx.Err() == nil:
 			// Presenting it twice is harmless; the next connect may already have.
 			continue
 		case errors.Is(err, ErrAuthFailed):

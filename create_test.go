@@ -334,6 +334,28 @@ func TestDeleteIdempotent(t *testing.T) {
 	})
 }
 
+func TestIdempotentDeleteNeverForgetsThatItMayHaveBeenApplied(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		tree := w.plant("a:2181", losing(zkproto.OpDelete, 1))
+		tree.mustCreate("/a")
+		zk := w.connect("a", gazoo.WithSessionTimeout(10*time.Second))
+		tree.down.Store(true)
+		err := zk.DeleteIdempotent(deadline(t, time.Hour), "/a", 0) // the second try is never sent
+		if !gazoo.MaybeApplied(err) || gazoo.WasNotSent(err) {
+			t.Errorf("DeleteIdempotent: %v, want maybe applied: its first try was", err)
+		}
+		tree.down.Store(false)
+		w.waitState(zk, gazoo.StateConnected, time.Hour)
+		tree.mustCreate("/b")
+		tree.do(func() { losing(zkproto.OpDelete, 1)(tree) })
+		tree.down.Store(true)
+		time.AfterFunc(time.Minute, func() { tree.down.Store(false) }) // far beyond the session
+		if err := zk.DeleteIdempotent(deadline(t, time.Hour), "/b", 0); err != nil {
+			t.Errorf("DeleteIdempotent across sessions: %v", err)
+		}
+	})
+}
+
 func TestSetIdempotent(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		ctx := t.Context()

@@ -204,19 +204,23 @@ func (zk *Client) DeleteIfExists(ctx context.Context, path string, version int32
 	return err
 }
 
-// DeleteIdempotent deletes like [Client.Delete] and tries again after lost connections, until
-// ctx ends. A missing znode is no error once a try may have been applied: then it was deleted,
+// DeleteIdempotent deletes like [Client.Delete] and tries again after lost connections and
+// sessions, until ctx ends. A missing znode is no error once a try may have been applied: then it was deleted,
 // by this call or somebody else. With a version, a znode that was deleted and created again
 // meanwhile has another version and is left alone ([ErrBadVersion]).
 func (zk *Client) DeleteIdempotent(ctx context.Context, path string, version int32) error {
-	unknown := false
+	var lost error // of a try that may have been applied
 	for {
 		err := zk.Delete(ctx, path, version)
+		if MaybeApplied(err) {
+			lost = err
+		}
 		switch {
-		case errors.Is(err, ErrNoNode) && unknown:
+		case errors.Is(err, ErrNoNode) && lost != nil:
 			return nil
-		case errors.Is(err, ErrConnectionLoss) && ctx.Err() == nil:
-			unknown = unknown || MaybeApplied(err)
+		case passing(err) && ctx.Err() == nil:
+		case lost != nil && WasNotSent(err):
+			return lost // this try was not sent, an earlier one was
 		default:
 			return err
 		}
@@ -256,7 +260,7 @@ func (zk *Client) unchanged(ctx context.Context, path string, version int32) (bo
 				return found && stat.Version == version, nil
 			}
 		}
-		if !errors.Is(err, ErrConnectionLoss) || ctx.Err() != nil {
+		if !passing(err) || ctx.Err() != nil {
 			return false, err
 		}
 	}

@@ -178,6 +178,8 @@ func waiting(ctx context.Context) context.Context {
 	return ctx
 }
 
+var noContext context.Context
+
 type badCall struct {
 	name, arg string
 	do        func(ctx context.Context, zk *gazoo.Client) error

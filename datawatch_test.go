@@ -16,9 +16,7 @@ import (
 )
 
 // seen collects what a surviving watch yields, as text.
-type seen struct {
-	got []string
-}
+type seen struct{ got []string }
 
 func (s *seen) data(d gazoo.DataSnapshot) bool {
 	if !d.Exists {

@@ -43,9 +43,6 @@ func fresh(t *testing.T, zk *gazoo.Client) *gazoo.Client {
 	return view
 }
 
-// noContext is the nil context that careless callers pass.
-var noContext context.Context
-
 // must fails the test when err is not nil.
 func must(t *testing.T, err error) {
 	t.Helper()

@@ -92,11 +92,17 @@ func eventful(t *testing.T, w *world, opts ...gazoo.Option) (errs []error) {
 	keep(err)
 	must(t, zk.Close())
 	<-zk.Done()
-	other, err := gazoo.Connect(deadline(t, 5*time.Second), "nowhere", append(all, gazoo.WithSession(saved))...)
-	if err == nil {
-		other.Close()
+	for hosts, opt := range map[string]gazoo.Option{
+		"nowhere": gazoo.WithSession(saved),
+		"b":       gazoo.WithAuth("digest", []byte("user:wrong-s3cret")),
+	} {
+		other, err := gazoo.Connect(deadline(t, 5*time.Second), hosts, append(slices.Clone(all), opt)...)
+		if err == nil {
+			t.Errorf("Connect(%q) succeeded", hosts)
+			other.Close()
+		}
+		keep(err)
 	}
-	keep(err)
 	_, err = gazoo.New("a", gazoo.WithAuth("", []byte("s3cret")), gazoo.WithSession(gazoo.SavedSession{Password: []byte("s3cret")}))
 	keep(err)
 	return errs

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -529,6 +530,58 @@ func TestRefusedAddAuthEndsTheClient(t *testing.T) {
 			t.Errorf("Session() = %v, want none", zk.Session())
 		}
 		must(t, zk.Close())
+	})
+}
+
+// late is a connection whose bytes, once armed, are delivered after a write has failed.
+type late struct {
+	net.Conn
+	armed  atomic.Bool
+	failed chan struct{}
+}
+
+func (c *late) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.armed.Load() {
+		<-c.failed
+	}
+	return n, err
+}
+
+func (c *late) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if err != nil && c.armed.CompareAndSwap(true, false) {
+		close(c.failed)
+	}
+	return n, err
+}
+
+// The server closes behind its refusal, so a write may fail before the refusal is read. It is
+// final all the same.
+func TestRefusalCountsEvenIfAWriteFailedBefore(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		b := &peer.Basic{Answer: refuseAuth}
+		w.serve("a:2181", b.Handle)
+		conn := &late{failed: make(chan struct{})}
+		zk := w.connect("a", gazoo.WithDialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
+			nc, err := w.net.Dial(ctx, network, addr)
+			if err != nil || conn.Conn != nil {
+				return nc, err
+			}
+			conn.Conn = nc
+			return conn, nil
+		}))
+		conn.armed.Store(true)
+		refusal := make(chan error, 1)
+		go func() { refusal <- zk.AddAuth(t.Context(), "digest", []byte("u:wrong")) }()
+		synctest.Wait()
+		_, _, err := zk.Get(t.Context(), "/")
+		mustAuthFailed(t, "a call whose write failed", err)
+		mustAuthFailed(t, "AddAuth", <-refusal)
+		synctest.Wait()
+		if zk.KeeperState() != gazoo.KeeperAuthFailed {
+			t.Errorf("keeper state %v, want auth failed", zk.KeeperState())
+		}
 	})
 }
 

@@ -32,7 +32,7 @@ type collected struct {
 var errReset error = syscall.ECONNRESET
 
 var (
-	errClosedBare = errors.New("server closed without an answer (not serving, read-only, or behind our history)")
+	errClosedBare = errors.New("server closed without an answer (not serving, read-only, behind our history, or expecting TLS)")
 	errRefused    = errors.New("server refused the session")
 
 	errNoSetWatches = errors.New("server cannot register watches again")

@@ -142,10 +142,12 @@ func (s *storm) kill(ctx context.Context, e *ensemble.Ensemble, duration time.Du
 		if kills%2 == 1 {
 			victim = (victim + 1 + rand.IntN(e.Len()-1)) % e.Len()
 		}
+		begin := time.Now()
 		must(s.t, e.Server(victim).Kill())
 		kills++
 		must(s.t, e.Server(victim).Start())
 		must(s.t, e.WaitReady(ctx))
+		s.t.Logf("kill %d, of server %d: all serve after %v", kills, victim, time.Since(begin).Round(time.Millisecond))
 	}
 }
 

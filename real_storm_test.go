@@ -25,7 +25,7 @@ const (
 	stormWatches  = 1000
 	stormDeadline = 3 * time.Second       // of each call
 	stormGrace    = time.Second           // how late a call may return on a busy machine
-	stormPace     = 25 * time.Millisecond // between the calls of a caller: servers must find time to start
+	stormPace     = 40 * time.Millisecond // between the calls of a caller: servers must find time to start
 	stormOver     = "over"                // data of the last change to each watched znode
 )
 
@@ -195,7 +195,7 @@ func (s *storm) caller(ctx context.Context, zk *gazoo.Client, id int) {
 			return
 		case <-pace.C:
 		}
-		switch n % 8 {
+		switch n % 16 { // mostly reads, as in life
 		case 0:
 			s.try(ctx, "set", func(ctx context.Context) error {
 				stat, err := zk.Set(ctx, own, fmt.Append(nil, n), gazoo.AnyVersion)

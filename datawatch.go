@@ -181,7 +181,7 @@ func (s *surviving) recover(err error) error {
 		return err
 	case lost && s.stopOnLoss:
 		return err
-	case lost, errors.Is(err, ErrConnectionLoss), errors.Is(err, ErrReadOnlyEnded), errors.Is(err, errNotRegistered):
+	case lost, errors.Is(err, ErrConnectionLoss), errors.Is(err, ErrReadOnlyEnded), errors.Is(err, ErrWatchNotSet):
 		return s.waitConnected()
 	case errors.Is(err, ErrThrottledOp), errors.Is(err, ErrSessionMoved):
 		return sleep(s.ctx, 100*time.Millisecond, nil)

@@ -68,6 +68,9 @@ var (
 	ErrNotSupported = errors.New("operation not supported by this server")
 	// ErrWatchCanceled ends a watch that its owner closed.
 	ErrWatchCanceled = errors.New("watch canceled")
+	// ErrWatchNotSet ends a one-shot that was to be served by a stream on the same path which
+	// the server then refused: set it again.
+	ErrWatchNotSet = errors.New("watch not set")
 	// ErrTxnDone is returned by a transaction that was committed already.
 	ErrTxnDone = errors.New("transaction already committed")
 	// ErrReadOnlyEnded ends a provisional read-only session when a read-write server was found.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
@@ -36,7 +37,14 @@ const (
 )
 
 // featureSet is what is known of one server. Written by readers of its connections.
-type featureSet struct{ yes, no atomic.Uint32 }
+type featureSet struct {
+	yes, no atomic.Uint32
+	refused atomic.Int64 // when a no was learnt last, in Unix seconds
+}
+
+// refusalHolds is how long a server is believed to lack an operation: it may be upgraded, and
+// asking again costs one connection.
+const refusalHolds = time.Hour
 
 func (f *featureSet) knows(need feature) knowledge {
 	switch {
@@ -51,13 +59,14 @@ func (f *featureSet) knows(need feature) knowledge {
 func (f *featureSet) learn(need feature, known bool) {
 	yes, no := &f.yes, &f.no
 	if !known {
+		f.refused.Store(time.Now().Unix())
 		yes, no = no, yes // another version may have come up behind the same address
 	}
 	yes.Or(uint32(need))
 	no.And(^uint32(need))
 }
 
-// featureBook remembers servers by address.
+// featureBook remembers servers by address; what they lacked is forgotten in time, at a connect.
 type featureBook struct {
 	mu   sync.Mutex
 	sets map[string]*featureSet
@@ -73,6 +82,9 @@ func (b *featureBook) of(addr string) *featureSet {
 		}
 		f = new(featureSet)
 		b.sets[addr] = f
+	}
+	if time.Since(time.Unix(f.refused.Load(), 0)) > refusalHolds {
+		f.no.Store(0)
 	}
 	return f
 }

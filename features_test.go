@@ -270,3 +270,26 @@ func TestOneShotsEndWhenTheServerCannotRegisterThemAgain(t *testing.T) {
 		}
 	})
 }
+
+// A server may be upgraded behind its address: what it lacked is asked for again, at the first
+// connect an hour later.
+func TestLackOfSupportIsForgottenInTime(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		tree := w.plant("a:2181", lacking(zkproto.OpWhoAmI))
+		zk := w.connect("a")
+		if _, err := zk.WhoAmI(t.Context()); !errors.Is(err, gazoo.ErrNotSupported) {
+			t.Fatalf("WhoAmI: %v, want ErrNotSupported", err)
+		}
+		asked := len(tree.sent(zkproto.OpWhoAmI))
+		for _, pause := range []time.Duration{30 * time.Minute, 31 * time.Minute} {
+			time.Sleep(pause)
+			tree.Conn(zk.SessionID()).Close()
+			synctest.Wait()
+			w.waitState(zk, gazoo.StateConnected, time.Minute)
+			zk.WhoAmI(t.Context())
+			if got, want := len(tree.sent(zkproto.OpWhoAmI))-asked, int(pause/(31*time.Minute)); got != want {
+				t.Errorf("asked %d times again after %v more, want %d", got, pause, want)
+			}
+		}
+	})
+}

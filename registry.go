@@ -1,7 +1,6 @@
 package gazoo
 
 import (
-	"errors"
 	"slices"
 	"sync"
 
@@ -117,7 +116,7 @@ func (g *registration) settle(cl *call) {
 	case w.local && !e.adding && e.server&tableStream == 0:
 		// The stream that was to serve it never came to be.
 		w.gone = true
-		w.finish(Event{}, errNotRegistered)
+		w.finish(Event{}, ErrWatchNotSet)
 	case missing:
 		e.exist = append(e.exist, w)
 	case w.kind == watchChild:
@@ -139,8 +138,6 @@ func (e *watchEntry) admit() {
 		e.waiters = nil
 	}
 }
-
-var errNotRegistered = errors.New("watch not registered")
 
 func (k watchKind) table() table {
 	if k == watchChild {

@@ -88,7 +88,7 @@ func (r *registry) orphan(e *watchEntry) {
 		for _, w := range *list {
 			if w.local {
 				w.gone = true
-				w.finish(Event{}, errNotRegistered)
+				w.finish(Event{}, ErrWatchNotSet)
 				continue
 			}
 			kept = append(kept, w)

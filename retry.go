@@ -166,7 +166,7 @@ func RetryForever(delay time.Duration) Backoff {
 // Retry runs fn, and again as the policy says while fn fails with an error worth trying
 // again: connection loss, an expired or presumed expired session, [ForceRetry]. Any other
 // error is returned as it is; when the policy gives up the result is a [*RetryError]. It stops
-// at once when ctx ends. fn is a whole function: everything in it happens again.
+// at once when ctx ends, with an error that matches the context's and the last try's. fn is a whole function: everything in it happens again.
 //
 // Errors of writes that may have been applied are returned, not retried, unless the policy is
 // a [Backoff] with RetryMaybeApplied.
@@ -210,8 +210,8 @@ func Retry(ctx context.Context, policy RetryPolicy, fn func(context.Context) err
 			return &RetryError{Tries: tries, Elapsed: a.Elapsed, Err: err}
 		}
 		last = delay
-		if err := sleep(ctx, delay, interrupt); err != nil {
-			return err
+		if stop := sleep(ctx, delay, interrupt); stop != nil {
+			return fmt.Errorf("%w; the last try: %w", stop, err)
 		}
 	}
 }

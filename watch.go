@@ -106,7 +106,7 @@ func (w *Watch) tell(fn func(Event, error)) {
 }
 
 // Wait blocks until the watch ends and returns its event, or why there is none:
-// [ErrSessionExpired], [ErrSessionPresumed], [ErrClosed], [ErrWatchCanceled], or, when ctx ends
+// [ErrSessionExpired], [ErrSessionPresumed], [ErrClosed], [ErrWatchCanceled], [ErrWatchNotSet], or, when ctx ends
 // first, the context's error (the watch goes on).
 func (w *Watch) Wait(ctx context.Context) (Event, error) {
 	if ctx == nil {

@@ -213,6 +213,10 @@ func TestNeverAttachesToALaggingServer(t *testing.T) {
 	e.Blackout((leader + 1) % 3) // it does not notice at once, and goes on serving
 	_, err = zk.Create(ctx, "/news", nil)
 	must(t, err)
+	settleCallbacks(t, zk)
+	for len(log) > 0 {
+		<-log
+	}
 	sub := zk.SubscribeState()
 	healthy.Refuse(true)
 	lag.Refuse(false)
@@ -222,16 +226,18 @@ func TestNeverAttachesToALaggingServer(t *testing.T) {
 		select {
 		case info := <-log:
 			switch {
+			case info.Host.Addr() != lag.Addr():
 			case info.Connected:
-				if info.Host.Addr() == lag.Addr() {
-					t.Fatalf("attached to the lagging server: %+v", info)
-				}
-			case info.Host.Addr() == lag.Addr() && strings.Contains(fmt.Sprint(info.Err), "behind our history"):
+				t.Fatalf("attached to the lagging server: %+v", info)
+			case strings.Contains(fmt.Sprint(info.Err), "behind our history"):
 				refusals++
 			}
 		case <-ctx.Done():
 			t.Fatal("the lagging server did not turn the client away")
 		}
+	}
+	if mode, err := e.Server((leader + 1) % 3).Mode(); err != nil || mode != ensemble.ModeFollower {
+		t.Errorf("mode of the lagging server = %q, %v; want that it serves, as a follower", mode, err)
 	}
 	healthy.Refuse(false)
 	if ch := awaitState(t, sub, gazoo.StateConnected); !ch.Resumed || ch.Server != healthy.Addr() || ch.Session != session {

@@ -3,7 +3,6 @@ package gazoo
 import (
 	"context"
 	"encoding/binary"
-	"slices"
 	"sync"
 	"time"
 
@@ -41,13 +40,6 @@ type sender struct {
 	// registry's lock, which comes before this one.
 	failed []*call
 	freed  []*roomWaiter
-}
-
-// roomWaiter is a caller that the window holds back. Whoever makes room submits its call.
-type roomWaiter struct {
-	cl  *call
-	err error      // what became of the submission
-	ch  chan error // one slot
 }
 
 // unlock leaves mu and then does what could not be done under it.
@@ -105,19 +97,6 @@ func (s *sender) submit(ctx context.Context, cl *call) error {
 		return s.refuse(cl, err)
 	}
 	return nil
-}
-
-// enter takes the call's share of the window and submits it. Under mu.
-func (s *sender) enter(cl *call) error {
-	s.calls++
-	s.bytes += cl.weight
-	err := s.admit(cl)
-	if err != nil {
-		s.calls--
-		s.bytes -= cl.weight
-		s.checkIdle()
-	}
-	return err
 }
 
 func (s *sender) refuse(cl *call, err error) error {
@@ -325,171 +304,6 @@ func (s *sender) live(l *link, tenancy *Session) {
 	s.unlock()
 }
 
-// drop takes the connection away. Every call submitted before fails, in order: those in the
-// ring as sent or not, those in the queue (waiting behind a probe) and those waiting for room
-// as not sent. Calls made from now on wait.
-func (s *sender) drop(l *link, cause error) {
-	loss := &lossError{code: ErrConnectionLoss, cause: cause}
-	s.mu.Lock()
-	if s.link != l {
-		s.mu.Unlock()
-		return
-	}
-	s.link, s.blocked, s.probe = nil, false, nil
-	// Nobody who waits for room may slip in while the window empties.
-	room := s.room
-	s.room = nil
-	lose := func(cl *call) {
-		outcome := OutcomeNotSent
-		if cl.sent && cl.startOff < l.handed {
-			outcome = OutcomeUnknown
-		}
-		s.failLater(cl, outcome, loss)
-	}
-	if l.last != nil {
-		s.failed = append(s.failed, l.last)
-		l.last = nil
-	}
-	for cl := l.pending.pop(); cl != nil; cl = l.pending.pop() {
-		lose(cl)
-	}
-	for _, cl := range l.auths {
-		lose(cl)
-	}
-	l.auths, l.out = nil, nil
-	for cl := s.head; cl != nil; cl = s.head {
-		s.unqueue(cl)
-		lose(cl)
-	}
-	for _, w := range room {
-		w.ch <- loss
-	}
-	s.checkIdle()
-	s.unlock()
-}
-
-// withhold keeps a call whose answer ends the connection until the drop: whoever learns of the
-// answer and calls again is to wait for the next connection. It returns false when the
-// connection was taken away already.
-func (s *sender) withhold(l *link, cl *call) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.link != l {
-		return false
-	}
-	l.last = cl
-	return true
-}
-
-// endTenancy fails the calls that wait for a connection and belong to the tenancy that ended.
-func (s *sender) endTenancy(t *Session, cause error) {
-	s.mu.Lock()
-	if s.tenancy == t {
-		s.tenancy = nil
-	}
-	for cl := s.head; cl != nil; {
-		next := cl.next
-		if cl.tenancy == t {
-			s.unqueue(cl)
-			s.failLater(cl, OutcomeNotSent, cause)
-		}
-		cl = next
-	}
-	s.unlock()
-}
-
-// end refuses everything from now on. What waits for a connection fails; with drain, calls
-// that wait behind a probe on a live connection still go out.
-func (s *sender) end(cause error, drain bool) {
-	s.mu.Lock()
-	s.ended = cause
-	for _, w := range s.room {
-		w.ch <- cause
-	}
-	s.room = nil
-	if !drain || s.link == nil {
-		s.failWaiting(cause)
-	}
-	s.checkIdle()
-	s.unlock()
-}
-
-// abort is end for what is on the wire too: its waiters are let go, stand-ins take its place
-// so that answers still find their order.
-func (s *sender) abort(cause error) {
-	s.mu.Lock()
-	s.ended = cause
-	s.failWaiting(cause)
-	if l := s.link; l != nil {
-		for i := range l.pending.len() {
-			s.standIn(l.pending.at(i), cause)
-		}
-		for i := range l.auths {
-			s.standIn(&l.auths[i], cause)
-		}
-	}
-	s.probe, s.blocked = nil, false
-	s.checkIdle()
-	s.unlock()
-}
-
-// standIn puts an abandoned call in the place of one on the wire and fails that one. Internal
-// calls stay. Under mu.
-func (s *sender) standIn(slot **call, cause error) {
-	cl := *slot
-	if cl.weight == 0 {
-		return
-	}
-	stand := s.core.newCall(zkproto.OpPing, "aborted", "")
-	stand.xid, stand.start, stand.startOff, stand.sent, stand.server = cl.xid, cl.start, cl.startOff, true, cl.server
-	stand.state.Store(callAbandoned)
-	*slot = stand
-	s.failLater(cl, OutcomeUnknown, cause) // bytes not handed over yet will leave all the same
-}
-
-func (s *sender) failWaiting(cause error) {
-	for cl := s.head; cl != nil; cl = s.head {
-		s.unqueue(cl)
-		s.failLater(cl, OutcomeNotSent, cause)
-	}
-}
-
-// checkIdle closes idle once nothing submitted is left. Under mu.
-func (s *sender) checkIdle() {
-	if s.ended == nil || s.calls > 0 || s.head != nil {
-		return
-	}
-	select {
-	case <-s.idle:
-	default:
-		close(s.idle)
-	}
-}
-
-// abandon ends the wait for a call. gone is false when the result has arrived meanwhile.
-// Otherwise the error says whether the request had left: one that waited for a connection is
-// taken back, one on the wire runs on and is released when its answer comes.
-func (s *sender) abandon(cl *call, cause error) (gone bool, err error) {
-	s.mu.Lock()
-	if cl.waiting {
-		s.unqueue(cl)
-		s.leave(cl.weight)
-		if s.blocked && s.probe == nil {
-			s.blocked = false // perhaps it was the one that wanted the wire; flush decides anew
-		}
-		s.flush()
-		s.unlock()
-		return true, s.refuse(cl, cause)
-	}
-	e := &OpError{Op: cl.name, Path: cl.path, Server: cl.server, Outcome: OutcomeUnknown, Write: cl.write, Err: cause}
-	if !cl.sent {
-		e.Outcome = OutcomeNotSent // failing at this moment, without having been sent
-	}
-	gone = cl.state.CompareAndSwap(callPending, callAbandoned)
-	s.mu.Unlock()
-	return gone, e
-}
-
 // enqueue and unqueue keep the waiting queue. Under mu.
 func (s *sender) enqueue(cl *call) {
 	cl.waiting = true
@@ -514,86 +328,6 @@ func (s *sender) unqueue(cl *call) {
 		s.tail = cl.prev
 	}
 	cl.next, cl.prev, cl.waiting = nil, nil, false
-}
-
-// fits reports whether the window has room. One call always fits an empty window. Under mu.
-func (s *sender) fits(weight int) bool {
-	return s.calls == 0 || s.calls < s.maxCalls && s.bytes+weight <= s.maxBytes
-}
-
-// leave gives a call's share of the window back and lets in those for whom there is room now.
-// Internal calls (weight 0) never had a share. Under mu.
-func (s *sender) leave(weight int) {
-	if weight == 0 {
-		return
-	}
-	s.calls--
-	s.bytes -= weight
-	s.checkIdle()
-	s.letIn()
-}
-
-// letIn submits the calls of waiting callers while there is room, here and not on their
-// goroutines, so that they keep their order on the wire. Under mu.
-func (s *sender) letIn() {
-	for len(s.room) > 0 && s.fits(s.room[0].cl.weight) {
-		w := s.room[0]
-		s.room = s.room[1:]
-		w.err = s.enter(w.cl)
-		s.freed = append(s.freed, w)
-	}
-}
-
-// waitForRoom is entered with mu held and leaves it. Without an error the call was submitted.
-func (s *sender) waitForRoom(ctx context.Context, cl *call) error {
-	w := &roomWaiter{cl: cl, ch: make(chan error, 1)}
-	s.room = append(s.room, w)
-	s.unlock()
-	select {
-	case err := <-w.ch:
-		return err
-	case <-ctx.Done():
-	}
-	s.mu.Lock()
-	i := slices.Index(s.room, w)
-	if i < 0 {
-		s.mu.Unlock()
-		return <-w.ch // it was let in, or refused, at this moment
-	}
-	s.room = slices.Delete(slices.Clone(s.room), i, i+1)
-	s.letIn() // it may have stood before smaller ones
-	s.unlock()
-	return ctxError(ctx)
-}
-
-// load returns how much is in flight or waiting.
-func (s *sender) load() (calls, bytes int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.calls, s.bytes
-}
-
-// lossError is the cause of calls that went down with the connection: it matches
-// ErrConnectionLoss and says why the connection ended.
-type lossError struct {
-	code  Code
-	cause error
-}
-
-func (e *lossError) Error() string {
-	if e.cause == nil {
-		return e.code.Error()
-	}
-	return e.code.Error() + ": " + e.cause.Error()
-}
-
-func (e *lossError) Unwrap() []error { return []error{e.code, e.cause} }
-
-func sessionOver(s *Session) error {
-	if cause := context.Cause(s.tenancy); cause != nil && cause != ErrSessionOver {
-		return &waitError{ErrSessionOver, cause}
-	}
-	return ErrSessionOver
 }
 
 // sentLast returns when something was put on the wire last, and whether anything there is

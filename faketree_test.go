@@ -51,6 +51,12 @@ const (
 // plant starts a fake tree at addr.
 func (w *world) plant(addr string, change ...func(*fakeTree)) *fakeTree {
 	w.t.Helper()
+	t := newFakeTree(change...)
+	w.serve(addr, t.Handle)
+	return t
+}
+
+func newFakeTree(change ...func(*fakeTree)) *fakeTree {
 	t := &fakeTree{nodes: map[string]*fakeNode{"/": {}}, conns: make(map[*peer.Conn]*fakeTables)}
 	for _, f := range change {
 		f(t)
@@ -59,7 +65,6 @@ func (w *world) plant(addr string, change ...func(*fakeTree)) *fakeTree {
 	if t.Connect == nil {
 		t.Connect = func(*peer.Conn, zkproto.ConnectRequest) bool { return t.down.Load() }
 	}
-	w.serve(addr, t.Handle)
 	return t
 }
 

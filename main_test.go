@@ -10,7 +10,19 @@ import (
 	"github.com/gazoo-zk/gazoo/internal/leak"
 )
 
-func TestMain(m *testing.M) { leak.Main(ensemble.WithShared(m)) }
+func TestMain(m *testing.M) { leak.Main(closingExamples{ensemble.WithShared(m)}) }
+
+// closingExamples closes the examples' servers behind the tests.
+type closingExamples struct{ leak.Runner }
+
+func (c closingExamples) Run() int {
+	defer func() {
+		for _, srv := range exampleServers {
+			srv.Close()
+		}
+	}()
+	return c.Runner.Run()
+}
 
 // connect opens a client on real servers and closes it with the test.
 func connect(t *testing.T, hosts string, opts ...gazoo.Option) *gazoo.Client {

@@ -113,10 +113,15 @@ func expire(t *testing.T, e *ensemble.Ensemble, zk *gazoo.Client) gazoo.StateCha
 	})
 }
 
-// serverIndex tells which server a client is connected to.
+// serverIndex tells which server a client is connected to. Followers drop their clients when
+// the leader goes, so it may have to wait.
 func serverIndex(t *testing.T, e *ensemble.Ensemble, zk *gazoo.Client) int {
 	t.Helper()
-	addr := zk.Server()
+	ctx, addr := deadline(t, 30*time.Second), ""
+	for addr == "" {
+		must(t, zk.WaitState(ctx, gazoo.StateConnected))
+		addr = zk.Server()
+	}
 	for i := range e.Len() {
 		if addr == e.Server(i).Addr() || addr == e.Proxy(i).Addr() {
 			return i

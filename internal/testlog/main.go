@@ -27,6 +27,9 @@ type event struct {
 // targets are the servers that tests run against; everything else needs none, or brings its own.
 var targets = []string{"standalone", "ensemble3"}
 
+// ownOrNone is the target of tests that need no server, or start one of their own.
+const ownOrNone = "own or no server"
+
 // tally counts the leaves of the tree of tests.
 type tally struct{ passed, failed, skipped int }
 
@@ -99,7 +102,7 @@ func count(ended map[string]string, parents map[string]bool, out io.Writer) (ran
 		if parents[key] {
 			continue
 		}
-		target := "no server"
+		target := ownOrNone
 		for part := range strings.SplitSeq(key, "/") {
 			if slices.Contains(targets, part) {
 				target = part
@@ -120,7 +123,7 @@ func count(ended map[string]string, parents map[string]bool, out io.Writer) (ran
 		}
 	}
 	var all tally
-	for _, target := range append(slices.Clone(targets), "no server") {
+	for _, target := range append(slices.Clone(targets), ownOrNone) {
 		if t := counts[target]; t != nil {
 			fmt.Fprintf(out, "%s: %d passed, %d failed, %d skipped\n", target, t.passed, t.failed, t.skipped)
 			all = tally{all.passed + t.passed, all.failed + t.failed, all.skipped + t.skipped}

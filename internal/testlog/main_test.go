@@ -22,7 +22,7 @@ func TestReport(t *testing.T) {
 	if report(strings.NewReader(sample), &out) {
 		t.Error("report of a failed test is true")
 	}
-	want := "loud\nFAIL\tp\t1s\nstandalone: 1 passed, 0 failed, 0 skipped\nno server: 0 passed, 1 failed, 0 skipped\n1 passed, 1 failed, 0 skipped\n"
+	want := "loud\nFAIL\tp\t1s\nstandalone: 1 passed, 0 failed, 0 skipped\nown or no server: 0 passed, 1 failed, 0 skipped\n1 passed, 1 failed, 0 skipped\n"
 	if out.String() != want {
 		t.Errorf("report printed %q, want %q", out.String(), want)
 	}

@@ -17,6 +17,7 @@ var allowed = map[string][]string{
 	"internal/faultproxy": nil,
 	"internal/testcert":   nil,
 	"internal/leak":       nil,
+	"internal/ztree":      {"zkproto"},
 	"internal/testlog":    nil,
 
 	"internal/ensemble/withzk": {"internal/ensemble"},

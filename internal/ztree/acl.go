@@ -1,0 +1,168 @@
+package ztree
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/gazoo-zk/gazoo/zkproto"
+)
+
+// ID is one identity of a connection: what authentication proved.
+type ID struct{ Scheme, ID string }
+
+// Caller is on whose behalf a request runs.
+type Caller struct {
+	Session int64
+	Cxid    int32
+	IDs     []ID
+}
+
+// super reports whether every check passes.
+func (c *Caller) super() bool {
+	for _, id := range c.IDs {
+		if id.Scheme == "super" {
+			return true
+		}
+	}
+	return false
+}
+
+// Scheme is what an authentication scheme means to ACLs.
+type Scheme struct {
+	Valid         func(id string) bool          // whether an ACL may name the id
+	Matches       func(have, entry string) bool // whether an identity is meant by an ACL's id
+	Authenticated bool                          // whether "auth:" in an ACL stands for such identities
+}
+
+// DefaultSchemes are those that a server knows without configuration: digest and ip.
+func DefaultSchemes() map[string]Scheme {
+	return map[string]Scheme{
+		"digest": {Valid: validDigest, Matches: func(have, entry string) bool { return have == entry }, Authenticated: true},
+		"ip":     {Valid: validIP, Matches: matchesIP},
+	}
+}
+
+// validDigest wants two parts, as Java's split sees them: trailing empty parts do not count.
+func validDigest(id string) bool {
+	return len(strings.Split(strings.TrimRight(id, ":"), ":")) == 2
+}
+
+// validIP is an IPv4 address with an optional number of bits, as before ZooKeeper 3.9.4.
+func validIP(id string) bool {
+	_, ok := parseIP(id)
+	return ok
+}
+
+func parseIP(id string) (netip.Prefix, bool) {
+	if !strings.Contains(id, "/") {
+		addr, err := netip.ParseAddr(id)
+		return netip.PrefixFrom(addr, 32), err == nil && addr.Is4()
+	}
+	p, err := netip.ParsePrefix(id)
+	return p, err == nil && p.Addr().Is4()
+}
+
+func matchesIP(have, entry string) bool {
+	addr, err := netip.ParseAddr(have)
+	prefix, ok := parseIP(entry)
+	return err == nil && ok && prefix.Contains(addr.Unmap())
+}
+
+// allowed is the access check.
+func (t *Tree) allowed(c *Caller, n *node, want zkproto.Perm) bool {
+	if t.opt.SkipACL {
+		return true
+	}
+	return t.permits(t.acls.list(n.acl), c.IDs, want)
+}
+
+// Permits is the check for whoever keeps an ACL beside the tree, such as watches.
+func (t *Tree) Permits(acl []zkproto.ACL, ids []ID, want zkproto.Perm) bool {
+	return t.opt.SkipACL || t.permits(acl, ids, want)
+}
+
+func (t *Tree) permits(acl []zkproto.ACL, ids []ID, want zkproto.Perm) bool {
+	if len(acl) == 0 {
+		return true
+	}
+	for _, id := range ids {
+		if id.Scheme == "super" {
+			return true
+		}
+	}
+	for _, entry := range acl {
+		if entry.Perms&want == 0 {
+			continue
+		}
+		if entry.Scheme == "world" && entry.ID == "anyone" {
+			return true
+		}
+		scheme, known := t.opt.Schemes[entry.Scheme]
+		for _, id := range ids {
+			if known && id.Scheme == entry.Scheme && scheme.Matches(id.ID, entry.ID) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fixACL checks the ACL of a request and makes what is stored of it: duplicates go, "auth"
+// becomes the caller's identities.
+func (t *Tree) fixACL(c *Caller, acl []zkproto.ACL) ([]zkproto.ACL, bool) {
+	var fixed []zkproto.ACL
+	for i, entry := range acl {
+		if contains(acl[:i], entry) {
+			continue
+		}
+		switch entry.Scheme {
+		case "":
+			return nil, false
+		case "world":
+			if entry.ID != "anyone" {
+				return nil, false
+			}
+			fixed = append(fixed, entry)
+		case "auth":
+			found := false
+			for _, id := range c.IDs {
+				if t.opt.Schemes[id.Scheme].Authenticated {
+					found = true
+					fixed = append(fixed, zkproto.ACL{Perms: entry.Perms, Scheme: id.Scheme, ID: id.ID})
+				}
+			}
+			if !found {
+				return nil, false
+			}
+		default:
+			scheme, known := t.opt.Schemes[entry.Scheme]
+			if !known || !scheme.Valid(entry.ID) {
+				return nil, false
+			}
+			fixed = append(fixed, entry)
+		}
+	}
+	return fixed, len(fixed) > 0
+}
+
+func contains(acl []zkproto.ACL, entry zkproto.ACL) bool {
+	for _, a := range acl {
+		if a == entry {
+			return true
+		}
+	}
+	return false
+}
+
+// masked hides the hashes of digest identities from those who may not administer.
+func masked(acl []zkproto.ACL) []zkproto.ACL {
+	out := make([]zkproto.ACL, len(acl))
+	for i, a := range acl {
+		if a.Scheme == "digest" {
+			user, _, _ := strings.Cut(a.ID, ":")
+			a.ID = user + ":x"
+		}
+		out[i] = a
+	}
+	return out
+}

@@ -1,0 +1,124 @@
+package ztree
+
+import (
+	"iter"
+	"maps"
+
+	"github.com/gazoo-zk/gazoo/zkproto"
+)
+
+// NodeRecord is a znode as snapshots keep it.
+type NodeRecord struct {
+	Path   string // "" for the root
+	Data   []byte // belongs to the tree, which never changes it in place
+	ACLKey int64  // of the snapshot's table, or OpenACLKey
+
+	Czxid, Mzxid, Pzxid int64
+	Ctime, Mtime        int64
+	Owner               int64 // session, or the code of a container or a TTL
+	Version, Aversion   int32
+	Creates             int32 // children ever created, which Apache stores as cversion
+}
+
+func record(n *node, path string) NodeRecord {
+	if path == "/" {
+		path = ""
+	}
+	return NodeRecord{
+		Path: path, Data: n.data, ACLKey: n.acl.key(),
+		Czxid: n.czxid, Mzxid: n.mzxid, Pzxid: n.pzxid, Ctime: n.ctime, Mtime: n.mtime,
+		Owner: n.owner, Version: n.version, Aversion: n.aversion, Creates: n.creates,
+	}
+}
+
+// Snapshot is the tree as it was when [Tree.Snapshot] was called, taken piece by piece while the
+// tree goes on: a znode that is about to change, and has not been taken yet, is taken first,
+// with its parents. So it costs each write little, and nobody waits.
+type Snapshot struct {
+	Zxid     int64
+	Digest   int64
+	Sessions map[int64]int32         // id to time-out in milliseconds
+	ACLs     map[int64][]zkproto.ACL // by key
+	tree     *Tree
+	gen      uint32
+	early    []NodeRecord // taken before their turn
+	next     func() (*node, bool)
+	stop     func()
+}
+
+// Snapshot begins a snapshot. There is one at a time: an unfinished one must be stopped first.
+func (t *Tree) Snapshot() *Snapshot {
+	if t.snap != nil {
+		panic("ztree: a snapshot is under way")
+	}
+	t.snapGen++
+	s := &Snapshot{
+		Zxid: t.zxid, Digest: t.Digest(), Sessions: t.Sessions(), ACLs: t.acls.entries(),
+		tree: t, gen: t.snapGen,
+	}
+	s.next, s.stop = iter.Pull(s.walk())
+	t.snap = s
+	return s
+}
+
+// Next returns the next znode, parents before their children; false when all were returned,
+// which ends the snapshot. It must be called by the owner of the tree.
+func (s *Snapshot) Next() (NodeRecord, bool) {
+	for {
+		if len(s.early) > 0 {
+			r := s.early[0]
+			s.early = s.early[1:]
+			return r, true
+		}
+		n, more := s.next()
+		if !more {
+			s.Stop()
+			return NodeRecord{}, false
+		}
+		if n.snap != s.gen {
+			n.snap = s.gen
+			return record(n, n.path()), true
+		}
+	}
+}
+
+// Stop ends a snapshot early. It may be called again.
+func (s *Snapshot) Stop() {
+	s.stop()
+	if s.tree.snap == s {
+		s.tree.snap = nil
+	}
+}
+
+// walk visits the tree, parents first. What is deleted behind its back was taken then, and what
+// is created has the snapshot's mark already.
+func (s *Snapshot) walk() iter.Seq[*node] {
+	return func(yield func(*node) bool) {
+		var visit func(n *node) bool
+		visit = func(n *node) bool {
+			if !yield(n) {
+				return false
+			}
+			// Map iteration allows changes by whoever runs between two steps.
+			for kid := range maps.Values(n.kids) {
+				if !visit(kid) {
+					return false
+				}
+			}
+			return true
+		}
+		visit(s.tree.root)
+	}
+}
+
+// preserve takes a znode that is about to change into the snapshot under way.
+func (t *Tree) preserve(n *node) {
+	if t.snap == nil || n.snap == t.snapGen {
+		return
+	}
+	if n.parent != nil {
+		t.preserve(n.parent) // parents come before their children
+	}
+	n.snap = t.snapGen
+	t.snap.early = append(t.snap.early, record(n, n.path()))
+}

@@ -18,6 +18,7 @@ type aclTable struct {
 	lists map[aclRef]*aclEntry
 	refs  map[string]aclRef // by wire form
 	next  aclRef
+	held  []aclRef // lost their last user inside a multi, which may be taken back; nil outside of one
 }
 
 type aclEntry struct {
@@ -68,9 +69,25 @@ func (t *aclTable) use(ref aclRef, n int) {
 	if ref == 0 || e == nil {
 		return
 	}
-	if e.users += n; e.users <= 0 {
-		delete(t.lists, ref)
-		delete(t.refs, e.wire)
+	if e.users += n; e.users > 0 {
+		return
+	}
+	if t.held != nil {
+		t.held = append(t.held, ref)
+		return
+	}
+	delete(t.lists, ref)
+	delete(t.refs, e.wire)
+}
+
+// hold keeps ACLs without users until settle, which forgets those that found none again.
+func (t *aclTable) hold() { t.held = []aclRef{} }
+
+func (t *aclTable) settle() {
+	held := t.held
+	t.held = nil
+	for _, ref := range held {
+		t.use(ref, 0)
 	}
 }
 

@@ -17,6 +17,7 @@ func (t *Tree) Multi(c *Caller, now int64, ops []zkproto.MultiOp) Outcome {
 	txn := t.begin(c.Session, c.Cxid, now)
 	txn.Record = Record{Type: zkproto.OpMulti, Parts: make([]Record, 0, len(ops))}
 	t.undo = []func(){}
+	t.acls.hold()
 	digest := t.digest
 	results := make([]zkproto.MultiResult, 0, len(ops))
 	failed := -1
@@ -45,6 +46,7 @@ func (t *Tree) Multi(c *Caller, now int64, ops []zkproto.MultiOp) Outcome {
 			txn.Record.Parts = append(txn.Record.Parts, Record{Type: zkproto.OpError, Code: r.Err})
 		}
 	}
+	t.acls.settle()
 	return t.finish(txn, Outcome{Results: results})
 }
 

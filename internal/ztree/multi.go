@@ -20,14 +20,13 @@ func (t *Tree) Multi(c *Caller, now int64, ops []zkproto.MultiOp) Outcome {
 	t.acls.hold()
 	digest := t.digest
 	results := make([]zkproto.MultiResult, 0, len(ops))
-	failed := -1
+	failed, code := -1, zkproto.OK
 	for i, op := range ops {
 		part := txn
 		part.Record = Record{}
 		out := t.one(c, &part, op, true)
 		if out.Code != zkproto.OK {
-			failed = i
-			results = append(results, zkproto.MultiResult{Op: zkproto.OpError, Err: out.Code})
+			failed, code = i, out.Code
 			break
 		}
 		results = append(results, t.result(op, part.Record, out))
@@ -40,13 +39,18 @@ func (t *Tree) Multi(c *Caller, now int64, ops []zkproto.MultiOp) Outcome {
 			f()
 		}
 		t.digest, t.changes = digest, nil
-		results = rolledBack(len(ops), failed, results[failed].Err)
+		results = rolledBack(len(ops), failed, code)
 		txn.Record.Parts = txn.Record.Parts[:0]
 		for _, r := range results {
 			txn.Record.Parts = append(txn.Record.Parts, Record{Type: zkproto.OpError, Code: r.Err})
 		}
 	}
 	t.acls.settle()
+	if code == zkproto.ErrMarshallingError {
+		// An operation that makes no sense: nobody answers for the others.
+		txn.Record = Record{Type: zkproto.OpError, Code: code}
+		return t.finish(txn, Outcome{Code: code})
+	}
 	return t.finish(txn, Outcome{Results: results})
 }
 

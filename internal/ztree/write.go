@@ -16,11 +16,8 @@ func (t *Tree) Write(c *Caller, now int64, op zkproto.MultiOp) Outcome {
 
 // one is Write inside a transaction that has begun. It fills txn's record.
 func (t *Tree) one(c *Caller, txn *Txn, op zkproto.MultiOp, inMulti bool) Outcome {
-	if op.NullPath {
-		// Requests with a null path are refused while they are decoded, but for two.
-		if op.Op == zkproto.OpSetData || op.Op == zkproto.OpSetACL {
-			return Outcome{Code: zkproto.ErrBadArguments}
-		}
+	if op.NullPath && (inMulti || op.Op == zkproto.OpDelete || op.Op == zkproto.OpCheck) {
+		// Apache trips over it here. Creates look at their mode first.
 		return Outcome{Code: zkproto.ErrMarshallingError}
 	}
 	switch op.Op {
@@ -42,6 +39,9 @@ func (t *Tree) one(c *Caller, txn *Txn, op zkproto.MultiOp, inMulti bool) Outcom
 func (t *Tree) create(c *Caller, txn *Txn, op zkproto.MultiOp, inMulti bool) Outcome {
 	if code := t.checkMode(op, inMulti); code != zkproto.OK {
 		return Outcome{Code: code}
+	}
+	if op.NullPath || inMulti && op.Mode.TTL() && op.Op != zkproto.OpCreateTTL {
+		return Outcome{Code: zkproto.ErrMarshallingError}
 	}
 	path := op.Path
 	if !roughPath(path) {
@@ -79,7 +79,7 @@ func (t *Tree) create(c *Caller, txn *Txn, op zkproto.MultiOp, inMulti bool) Out
 	switch {
 	case op.Op == zkproto.OpCreateTTL && op.Mode.TTL():
 		rec.TTL = op.TTL
-	case op.Op == zkproto.OpCreateTTL: // in a multi, 3.9 takes it for a plain create
+	case op.Op == zkproto.OpCreateTTL: // in a multi, where it is taken for a plain create
 		rec.Type, rec.Ephemeral = zkproto.OpCreate, op.Mode.Ephemeral()
 	case t.asContainer(op, inMulti):
 		rec.Type = zkproto.OpCreateContainer
@@ -111,9 +111,11 @@ func (t *Tree) checkMode(op zkproto.MultiOp, inMulti bool) zkproto.Code {
 		return zkproto.ErrBadArguments
 	case op.Mode.TTL() && !t.opt.ExtendedTypes:
 		return zkproto.ErrUnimplemented
+	case inMulti && op.Mode.TTL() && !ttlOp:
+		return zkproto.OK // see create
 	case op.Mode.TTL() && (!ttlOp || op.TTL <= 0 || op.TTL > zkproto.MaxTTL):
 		return zkproto.ErrBadArguments
-	case ttlOp && !op.Mode.TTL() && !(inMulti && t.opt.Modern):
+	case ttlOp && !op.Mode.TTL() && !inMulti:
 		// Apache crashes here when the TTL is negative.
 		return zkproto.ErrBadArguments
 	}

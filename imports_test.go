@@ -13,6 +13,7 @@ var allowed = map[string][]string{
 	"internal/peer":       {"zkproto"},
 	"internal/ensemble":   {"internal/faultproxy", "internal/testcert"},
 	"zkproto":             nil,
+	"zkserver":            {"zkproto", "internal/ztree"},
 	"internal/memnet":     nil,
 	"internal/faultproxy": nil,
 	"internal/testcert":   nil,

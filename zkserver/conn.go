@@ -1,0 +1,284 @@
+package zkserver
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gazoo-zk/gazoo/internal/ztree"
+	"github.com/gazoo-zk/gazoo/zkproto"
+)
+
+// conn is a connection. Its reader decodes frames and hands them to the engine; its writer
+// sends what the engine has released.
+type conn struct {
+	srv   *Server
+	nc    net.Conn
+	ip    string
+	since time.Time
+	ids   atomic.Pointer[[]ztree.ID] // never changed in place; written by the reader
+	ready chan struct{}              // closed when the connect response is on its way
+	done  chan struct{}              // closed with the socket
+	once  sync.Once
+
+	outstanding int  // requests inside the server; guarded by inbox.mu
+	ended       bool // guarded by inbox.mu
+
+	wake    chan struct{} // has an element when the writer has something to do
+	mu      sync.Mutex    // guards the fields below
+	out     []byte        // released, and not in the writer's hands
+	writing int           // bytes that are
+	last    bool          // close when all is sent
+
+	// Owned by the engine.
+	session   *session
+	gone      bool
+	dirty     bool   // in engine.dirty
+	held      []byte // output of the batch under way, or not durable yet
+	marks     []mark // into held
+	lastHeld  bool   // close behind held; what comes after it is dropped
+	announced bool   // the connect response is in held
+	watched   map[string]watchBits
+	stats     connStats
+}
+
+const maxBatch = 64 // requests that a reader hands over together
+
+func newConn(s *Server, nc net.Conn, ip string) *conn {
+	c := &conn{
+		srv: s, nc: nc, ip: ip, since: time.Now(),
+		ready: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
+	}
+	c.stats.cxid = -1
+	c.ids.Store(&[]ztree.ID{{Scheme: "ip", ID: ip}})
+	return c
+}
+
+func remoteIP(nc net.Conn) string {
+	addr := nc.RemoteAddr().String()
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		return host
+	}
+	return addr
+}
+
+func (c *conn) identities() []ztree.ID { return *c.ids.Load() }
+
+// read is the reader goroutine.
+func (c *conn) read() {
+	defer func() {
+		c.closeSocket()
+		c.srv.in.post(request{conn: c, kind: kindGone})
+		c.srv.forget(c)
+	}()
+	frames, ok := c.greet()
+	if !ok {
+		return
+	}
+	batch := make([]request, 0, 4)
+	for {
+		frame, err := frames.Next()
+		if err != nil || len(frame) < zkproto.RequestHeaderSize {
+			c.submit(&batch)
+			return
+		}
+		r := zkproto.NewReader(frame)
+		var h zkproto.RequestHeader
+		h.Decode(&r)
+		c.srv.stats.received.Add(1)
+		if h.Op == zkproto.OpAuth || h.Op == zkproto.OpSASL {
+			if !c.submit(&batch) || !c.security(h, &r) {
+				return
+			}
+			continue
+		}
+		req := request{conn: c, xid: h.Xid, op: h.Op, ids: c.identities(), at: time.Now()}
+		req.decode(&r)
+		batch = append(batch, req)
+		if len(batch) < maxBatch && frames.Buffered() {
+			continue
+		}
+		if !c.submit(&batch) {
+			return
+		}
+	}
+}
+
+func (c *conn) submit(batch *[]request) bool {
+	if len(*batch) == 0 {
+		return true
+	}
+	ok := c.srv.in.submit(c, *batch)
+	clear(*batch)
+	*batch = (*batch)[:0]
+	return ok
+}
+
+// security handles the requests that do not wait in the queue. It reports whether the
+// connection goes on.
+func (c *conn) security(h zkproto.RequestHeader, r *zkproto.Reader) bool {
+	if h.Op == zkproto.OpSASL {
+		// As a server without SASL: no error and no token, which clients take for a failure.
+		b := zkproto.ReplyHeader{Xid: h.Xid}.AppendTo(nil)
+		c.sendNow(zkproto.SASLResponse{}.AppendTo(b), false)
+		return true
+	}
+	var req zkproto.AuthRequest
+	req.Decode(r)
+	if r.Err() != nil {
+		return false
+	}
+	if !c.authenticate(h.Xid, req) {
+		<-c.done // the writer closes when the refusal is sent
+		return false
+	}
+	return true
+}
+
+// sendNow sends a frame past the engine.
+func (c *conn) sendNow(frame []byte, last bool) {
+	c.srv.stats.sent.Add(1)
+	c.mu.Lock()
+	b, m := zkproto.BeginFrame(c.out)
+	c.out = zkproto.EndFrame(append(b, frame...), m)
+	c.last = c.last || last
+	over := len(c.out)+c.writing > c.srv.cfg.maxBuffered
+	c.mu.Unlock()
+	if over {
+		c.closeSocket()
+	}
+	c.signal()
+}
+
+// release hands the first n bytes that are held to the writer. It is called by the engine.
+func (c *conn) release(n int, last bool) {
+	c.mu.Lock()
+	over := len(c.out)+c.writing > c.srv.cfg.maxBuffered
+	switch {
+	case over:
+	case len(c.out) == 0 && n == len(c.held):
+		c.out, c.held = c.held, c.out
+	default:
+		c.out = append(c.out, c.held[:n]...)
+		c.held = append(c.held[:0], c.held[n:]...)
+	}
+	c.last = c.last || last
+	c.mu.Unlock()
+	if over {
+		c.srv.cfg.logger.Warn("client does not read", "addr", c.nc.RemoteAddr())
+		c.closeSocket()
+		return
+	}
+	const keep = 64 << 10
+	if len(c.held) == 0 && cap(c.held) > keep {
+		c.held = nil
+	}
+	if c.announced {
+		c.announced = false
+		close(c.ready)
+	}
+	c.signal()
+}
+
+func (c *conn) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// write is the writer goroutine.
+func (c *conn) write() {
+	const keep = 64 << 10
+	var buf []byte
+	for {
+		select {
+		case <-c.wake:
+		case <-c.done:
+			return
+		}
+		c.mu.Lock()
+		buf, c.out = c.out, buf[:0]
+		c.writing = len(buf)
+		last := c.last
+		c.mu.Unlock()
+		if last {
+			// Whoever does not even read the last words is not waited for.
+			c.nc.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		}
+		if len(buf) > 0 {
+			if _, err := c.nc.Write(buf); err != nil {
+				c.closeSocket()
+				return
+			}
+		}
+		c.mu.Lock()
+		c.writing = 0
+		more := len(c.out) > 0
+		c.mu.Unlock()
+		if cap(buf) > keep {
+			buf = nil
+		}
+		if last && !more {
+			if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
+				half.CloseWrite()
+			}
+			c.closeSocket()
+			return
+		}
+	}
+}
+
+// closeSocket closes the connection. The reader tells the engine.
+func (c *conn) closeSocket() {
+	c.once.Do(func() {
+		close(c.done)
+		c.nc.Close()
+		c.srv.in.end(c)
+	})
+}
+
+// greet reads what a connection begins with: a connect request, which it waits to be answered,
+// or a four-letter word, behind which nothing is read. It reports whether requests follow.
+func (c *conn) greet() (*zkproto.FrameReader, bool) {
+	// A grid of 10 seconds, as Apache checks connections without a session.
+	const grid = 10 * time.Second
+	up := time.Since(c.srv.started)
+	c.nc.SetReadDeadline(c.srv.started.Add(((up+grid)/grid + 1) * grid))
+
+	var first [4]byte
+	if _, err := io.ReadFull(c.nc, first[:]); err != nil {
+		return nil, false
+	}
+	if word := string(first[:]); knownWord(word) {
+		if c.greetWord(word) {
+			<-c.done
+		}
+		return nil, false
+	}
+	frames := zkproto.NewFrameReader(io.MultiReader(bytes.NewReader(first[:]), c.nc), c.srv.cfg.maxRequest)
+	frame, err := frames.Next()
+	if err != nil {
+		return nil, false
+	}
+	r := zkproto.NewReader(frame)
+	var req zkproto.ConnectRequest
+	req.Decode(&r)
+	if r.Err() != nil {
+		return nil, false
+	}
+	c.srv.stats.received.Add(1)
+	if !c.srv.in.submit(c, []request{{conn: c, kind: kindConnect, connect: &req}}) {
+		return nil, false
+	}
+	select {
+	case <-c.ready:
+	case <-c.done:
+		return nil, false
+	}
+	c.nc.SetReadDeadline(time.Time{})
+	return frames, true
+}

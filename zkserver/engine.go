@@ -1,0 +1,206 @@
+package zkserver
+
+import (
+	"time"
+
+	"github.com/gazoo-zk/gazoo/internal/ztree"
+	"github.com/gazoo-zk/gazoo/zkproto"
+)
+
+// engine is the one goroutine that owns the tree, the sessions and the watches. Requests of all
+// connections reach it through one queue, in the order in which they were received.
+type engine struct {
+	srv      *Server
+	tree     *ztree.Tree
+	sessions sessionTable
+	watches  watchTable
+	reaper   reaper
+	readOnly bool
+	latency  latency
+
+	traceMask int64 // for the four-letter words about it
+
+	dirty   []*conn // with output of the batch under way
+	counted []*conn // whose requests the batch has taken, one for each
+
+	// Of the journal. All of it is unused without one.
+	journal  journal
+	durable  int64    // zxid up to which everything may be seen
+	flushing bool     // a flush is under way
+	failed   bool     // a flush failed: nothing is served any more
+	holding  []*conn  // with output that is not durable
+	flights  []flight // batches that are not durable, oldest first
+}
+
+func newEngine(s *Server) (*engine, error) {
+	cfg := &s.cfg
+	tree, j, err := cfg.open(ztree.Options{
+		ExtendedTypes: cfg.extended, EnforceQuota: cfg.enforceQuota, SkipACL: cfg.skipACL,
+		Modern: cfg.modern, Schemes: cfg.schemes(), Digest: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{srv: s, tree: tree, journal: j, durable: tree.Zxid(), traceMask: 306}
+	e.sessions.init(s)
+	e.watches.init(cfg.modern)
+	for id, timeout := range tree.Sessions() {
+		e.track(&session{id: id, timeout: timeout})
+	}
+	return e, nil
+}
+
+func (e *engine) run() {
+	defer e.end()
+	e.reaper.timer = time.NewTimer(e.srv.cfg.reapInterval)
+	defer e.reaper.timer.Stop()
+	defer e.sessions.timer.Stop()
+	for {
+		select {
+		case <-e.srv.in.wake:
+			batch := e.srv.in.take()
+			for i := range batch {
+				e.handle(&batch[i])
+			}
+		case <-e.sessions.timer.C:
+			e.expireDue()
+		case <-e.reaper.timer.C:
+			e.reap()
+		case <-e.srv.stop:
+			return
+		}
+		e.settle()
+	}
+}
+
+// end refuses what is still to come, and leaves nothing of the journal behind.
+func (e *engine) end() {
+	defer close(e.srv.stopped)
+	if e.journal != nil {
+		for e.flushing {
+			<-e.srv.in.wake
+			batch := e.srv.in.take()
+			for i := range batch {
+				if batch[i].kind == kindDo {
+					batch[i].do(e)
+				}
+			}
+		}
+		if err := e.journal.Close(); err != nil {
+			e.srv.cfg.logger.Error("journal close failed", "err", err)
+		}
+	}
+	e.srv.in.close()
+}
+
+func (e *engine) handle(r *request) {
+	c := r.conn
+	switch r.kind {
+	case kindDo:
+		r.do(e)
+		return
+	case kindGone:
+		e.drop(c)
+		return
+	}
+	e.counted = append(e.counted, c)
+	if c.gone {
+		return
+	}
+	switch r.kind {
+	case kindConnect:
+		e.connect(c, r.connect)
+	case kindWord:
+		e.word(c, r)
+	case kindRequest:
+		// Without a session, or behind its end, nothing is answered.
+		s := c.session
+		if s == nil || c.lastHeld || e.failed {
+			return
+		}
+		e.touch(s)
+		e.answer(c, s, r)
+		c.stats.note(r, e)
+	}
+}
+
+// now is the time of transactions.
+func (e *engine) now() int64 { return time.Now().UnixMilli() }
+
+// wrote logs what a write did and tells the watches. Events come before the reply.
+func (e *engine) wrote(out *ztree.Outcome) {
+	e.log(out.Txn)
+	zxid := int64(-1)
+	if e.srv.cfg.modern {
+		zxid = out.Txn.Zxid
+	}
+	for i := range out.Changes {
+		e.trigger(&out.Changes[i], zxid)
+	}
+}
+
+// put appends a frame to what a connection is to be sent at the end of the batch.
+func put[B interface{ AppendTo([]byte) []byte }](e *engine, c *conn, h zkproto.ReplyHeader, body B) {
+	b, m := zkproto.BeginFrame(c.held)
+	b = h.AppendTo(b)
+	b = body.AppendTo(b)
+	c.held = zkproto.EndFrame(b, m)
+	c.stats.sent++
+	e.srv.stats.sent.Add(1)
+	e.touched(c)
+}
+
+// noBody is the body of a reply that has none.
+type noBody struct{}
+
+func (noBody) AppendTo(b []byte) []byte { return b }
+
+// touched notes that a connection has output, so that settle sees to it.
+func (e *engine) touched(c *conn) {
+	if !c.dirty {
+		c.dirty = true
+		e.dirty = append(e.dirty, c)
+	}
+}
+
+// hangUp closes a connection behind what it has been sent.
+func (e *engine) hangUp(c *conn) {
+	c.lastHeld = true
+	e.touched(c)
+}
+
+// drop ends a connection at once; its session stays.
+func (e *engine) drop(c *conn) {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	e.watches.forget(c)
+	if s := c.session; s != nil && s.conn == c {
+		s.conn = nil
+	}
+	c.session = nil
+	c.held, c.marks = nil, nil
+	c.closeSocket()
+}
+
+func (e *engine) dropAll() {
+	for _, c := range e.conns() {
+		e.drop(c)
+	}
+}
+
+func (e *engine) setReadOnly(on bool) {
+	if on == e.readOnly {
+		return
+	}
+	e.readOnly = on
+	e.dropAll()
+	for _, s := range e.sessions.byID {
+		if s.local {
+			e.untrack(s)
+			continue
+		}
+		e.touch(s)
+	}
+}

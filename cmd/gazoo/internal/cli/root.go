@@ -14,6 +14,7 @@ import (
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/get"
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/ls"
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/rm"
+	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/serve"
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/set"
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/stat"
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/sync"
@@ -77,7 +78,7 @@ func NewRoot(e *env.Env) *cobra.Command {
 		count.NewCmd(e), ephemerals.NewCmd(e), get.NewCmd(e), ls.NewCmd(e), stat.NewCmd(e),
 		tree.NewCmd(e), watch.NewCmd(e), whoami.NewCmd(e),
 		acl.NewCmd(e), create.NewCmd(e), rm.NewCmd(e), set.NewCmd(e),
-		config.NewCmd(e), sync.NewCmd(e), words.NewCmd(e), words.NewRuokCmd(e),
+		config.NewCmd(e), sync.NewCmd(e), serve.NewCmd(e), words.NewCmd(e), words.NewRuokCmd(e),
 		demo.NewCmd(e), version.NewCmd(e),
 	)
 	return root

@@ -1,4 +1,4 @@
-// Package demo is the command that shows on a running server what the client does, a step at a
+// Package demo is the command that shows what the client does, a step at a
 // time, and checks every step.
 package demo
 
@@ -25,13 +25,16 @@ func newCmd(e *env.Env, run func(context.Context, *options) error) *cobra.Comman
 session, and clean up: each step is described and checked, and the first that does not happen ends
 the demo with an error. Reads and writes, below a fresh znode /gazoo-demo-… of its own.
 
+Without --servers it plays on a server inside this command, with nothing to install.
+
 The connection goes through a TCP proxy inside this command, which cuts it when its time has come.
 --timeout bounds each step.
 
 JSON, a line per step: {"step":1,"title":"…","lines":["…"]}`,
-		Example: `  gazoo demo --servers 127.0.0.1:2181`,
-		Args:    env.Args(),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
+		Example: `  gazoo demo
+  gazoo demo --servers 127.0.0.1:2181`,
+		Args: env.Args(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
 	}
 }
 

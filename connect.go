@@ -1,6 +1,7 @@
 package gazoo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,14 @@ type attemptResult struct {
 	bare    bool // the server closed without a word on the connect record
 	again   bool // try the same host at once: something was learnt
 	took    time.Duration
+
+	loggedIn bool       // SASL succeeded
+	refused  *SASLError // a server's verdict on SASL, which others may not share
 }
+
+// authFailed reports whether a failure is final: a refused credential. Refusals of SASL are
+// counted instead.
+func (r attemptResult) authFailed() bool { return r.refused == nil && errors.Is(r.err, ErrAuthFailed) }
 
 // try starts an attempt at the next host.
 func (m *manager) try() {
@@ -106,12 +114,14 @@ func (c *core) reach(ctx context.Context, plan attemptPlan) attemptResult {
 	}
 	var problems []error
 	last := attemptResult{}
+	var refused *SASLError
 	for i, addr := range addrs {
 		share := plan.budget / time.Duration(len(addrs))
 		last = c.reachAddr(ctx, plan, addr, share, whole)
-		if last.link != nil || last.expired || last.again || errors.Is(last.err, ErrAuthFailed) {
+		if last.link != nil || last.expired || last.again || last.authFailed() {
 			return last
 		}
+		refused = cmp.Or(last.refused, refused)
 		problems = append(problems, fmt.Errorf("%s (%s): %w", plan.host, addr, last.err))
 		if ctx.Err() != nil {
 			if i+1 < len(addrs) || errors.Is(last.err, context.Canceled) {
@@ -120,7 +130,7 @@ func (c *core) reach(ctx context.Context, plan attemptPlan) attemptResult {
 			break
 		}
 	}
-	last.err = errors.Join(problems...)
+	last.err, last.refused = errors.Join(problems...), refused
 	return last
 }
 
@@ -182,6 +192,9 @@ func (c *core) dialHost(ctx context.Context, h Host, addr string) (net.Conn, err
 // attempted takes an attempt's result.
 func (m *manager) attempted(r attemptResult) {
 	m.trying, m.cancel = false, nil
+	if r.loggedIn {
+		m.refusals = 0
+	}
 	if r.link != nil {
 		m.link = r.link
 		if m.closing || m.over {
@@ -201,8 +214,7 @@ func (m *manager) attempted(r attemptResult) {
 		return
 	}
 	m.tellFailure(r)
-	if errors.Is(r.err, ErrAuthFailed) {
-		m.terminate(ErrAuthFailed, KeeperAuthFailed, nil)
+	if m.authFailed(r) {
 		return
 	}
 	switch {
@@ -222,6 +234,28 @@ func (m *manager) attempted(r attemptResult) {
 	if m.hosts.roundOver() {
 		m.endRound(r.err)
 	}
+}
+
+// authFailed ends the client when an attempt has shown that its identity will not be accepted.
+func (m *manager) authFailed(r attemptResult) bool {
+	var final error
+	switch {
+	case r.refused != nil:
+		m.refusals++
+		if limit := m.c.cfg.saslTries; limit == Forever || m.refusals < limit {
+			return false
+		}
+		final = r.refused
+	case r.authFailed():
+		final = ErrAuthFailed
+		if e, ok := errors.AsType[*SASLError](r.err); ok {
+			final = e // the mechanism itself has given up
+		}
+	default:
+		return false
+	}
+	m.terminate(final, KeeperAuthFailed, nil)
+	return true
 }
 
 func (m *manager) tellFailure(r attemptResult) {
@@ -326,7 +360,11 @@ func (m *manager) connectedTo(r attemptResult) {
 	m.rounds, m.bareRound, m.bareSince, m.bare = Attempt{}, 0, time.Time{}, false
 	m.failures.clear()
 	m.hosts.begin()
-	c.cfg.log.Info("connected", serverAttr(l.addr), sessionAttr(h.id), slog.Bool("resumed", resumed), slog.Bool("read_only", h.readOnly))
+	attrs := []any{serverAttr(l.addr), sessionAttr(h.id), slog.Bool("resumed", resumed), slog.Bool("read_only", h.readOnly)}
+	if r.loggedIn {
+		attrs = append(attrs, slog.String("sasl", c.cfg.sasl.Name()))
+	}
+	c.cfg.log.Info("connected", attrs...)
 	for _, hook := range c.cfg.hooks.connect {
 		info := ConnectInfo{Host: l.host, Addr: l.addr, Session: h.id, Resumed: resumed, Connected: true, Duration: r.took}
 		c.calls.enqueue(func() { hook.OnConnect(info) })

@@ -59,7 +59,7 @@ func (c *core) secure(ctx context.Context, h Host, conn net.Conn) (net.Conn, err
 }
 
 // reachAddr dials one address and runs the handshake pipeline: dial, TLS, connect record,
-// credentials, watches. whole ends ctx when the attempt has used up its budget.
+// SASL, credentials, watches. whole ends ctx when the attempt has used up its budget.
 func (c *core) reachAddr(ctx context.Context, plan attemptPlan, addr string, share time.Duration, whole *time.Timer) attemptResult {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -119,6 +119,10 @@ func (c *core) shake(ctx context.Context, plan attemptPlan, addr string, greeted
 		return attemptResult{err: err}
 	}
 	greeted(h)
+	if err := c.login(ctx, l, &r); err != nil {
+		r.err = err
+		return r
+	}
 	if err := c.authenticate(ctx, l, &r); err != nil {
 		r.err = err
 		return r
@@ -181,7 +185,7 @@ func (c *core) greet(l *link, plan attemptPlan) (hello, error) {
 	return h, nil
 }
 
-// authenticate sends every credential and waits for the verdicts, before anything else.
+// authenticate sends every credential and waits for the verdicts, before anything but SASL.
 func (c *core) authenticate(ctx context.Context, l *link, r *attemptResult) error {
 	creds := c.auth.all()
 	for _, cred := range creds {
@@ -259,21 +263,27 @@ func (c *core) register(l *link, plan attemptPlan, oneShots bool, r *attemptResu
 
 // handshakeReply reads the next reply, putting watch events aside.
 func (c *core) handshakeReply(l *link, r *attemptResult) (zkproto.ReplyHeader, error) {
+	h, _, err := c.handshakeAnswer(l, r)
+	return h, err
+}
+
+// handshakeAnswer is handshakeReply with what follows the header, valid until the next one.
+func (c *core) handshakeAnswer(l *link, r *attemptResult) (zkproto.ReplyHeader, zkproto.Reader, error) {
 	for {
 		frame, err := l.frames.Next()
 		if err != nil {
-			return zkproto.ReplyHeader{}, err
+			return zkproto.ReplyHeader{}, zkproto.Reader{}, err
 		}
 		rd := zkproto.NewReader(frame)
 		var h zkproto.ReplyHeader
 		h.Decode(&rd)
 		if h.Xid != zkproto.XidNotification || rd.Err() != nil {
-			return h, rd.Err()
+			return h, rd, rd.Err()
 		}
 		var ev zkproto.WatcherEvent
 		ev.Decode(&rd)
 		if err := rd.Err(); err != nil {
-			return h, fmt.Errorf("watch event: %w", err)
+			return h, rd, fmt.Errorf("watch event: %w", err)
 		}
 		r.events = append(r.events, collected{ev, h.Zxid})
 	}

@@ -47,6 +47,7 @@ type manager struct {
 	lostHistory bool         // to be told with the next Connected
 	bare        bool         // this round some server closed without a word
 	rounds      Attempt      // failed rounds since the last success
+	refusals    int          // attempts that SASL was refused in since it last succeeded
 	stopHunt    context.CancelFunc
 	ticked      time.Time // when the timer is to fire, zero when it has
 }

@@ -30,6 +30,8 @@ type config struct {
 	readOnly       bool
 	closePresumed  bool
 	noWatchReset   bool
+	sasl           SASLMechanism
+	saslTries      int
 	credentials    []credential
 	defaultACL     []ACL
 	chooseACL      func(path string) []ACL
@@ -58,6 +60,7 @@ func defaults() *config {
 		sessionTimeout: 10 * time.Second,
 		connectRetry:   Backoff{MaxTries: Forever, Delay: 100 * time.Millisecond, Factor: 2, MaxJitter: 0.5, MaxDelay: 3 * time.Second},
 		commandRetry:   Backoff{MaxTries: Forever},
+		saslTries:      3,
 		maxRequest:     0xfffff,
 		maxReply:       4 << 20,
 		maxCalls:       16384,
@@ -87,6 +90,9 @@ func (c *config) validate() error {
 	}
 	if c.closeTimeout <= 0 {
 		c.bad("WithCloseTimeout", "%v is not positive", c.closeTimeout)
+	}
+	if c.saslTries < 1 && c.saslTries != Forever {
+		c.bad("WithSASLTries", "%d is neither positive nor Forever", c.saslTries)
 	}
 	if c.dialTimeout < 0 {
 		c.bad("WithDialTimeout", "%v is negative", c.dialTimeout)
@@ -194,7 +200,7 @@ func WithClosePresumed() Option { return func(c *config) { c.closePresumed = tru
 // again, as Kazoo does.
 func WithoutWatchReset() Option { return func(c *config) { c.noWatchReset = true } }
 
-// WithAuth adds a credential that is sent on every connect, before anything else. The slice
+// WithAuth adds a credential that is sent on every connect, before anything else but SASL. The slice
 // is copied. A refusal ends the client with [ErrAuthFailed].
 func WithAuth(scheme string, auth []byte) Option {
 	return func(c *config) {
@@ -218,6 +224,31 @@ func WithAuthFunc(scheme string, fetch func(context.Context) ([]byte, error)) Op
 		c.credentials = append(c.credentials, credential{scheme: scheme, fetch: fetch})
 	}
 }
+
+// WithSASL authenticates every connection by SASL, before any credential of [WithAuth], watch
+// or call: those wait until the server has accepted. There is no falling back to a connection
+// without an identity.
+//
+// A failed exchange fails the attempt to connect with a [*SASLError], and others follow as
+// [WithConnectRetry] has it. Refusals end the client when there are too many of them in a row:
+// see [WithSASLTries]. An error of the mechanism that matches [ErrAuthFailed] does so at once.
+func WithSASL(m SASLMechanism) Option {
+	return func(c *config) {
+		switch {
+		case m == nil:
+			c.bad("WithSASL", "nil")
+		case c.sasl != nil:
+			c.bad("WithSASL", "given twice")
+		}
+		c.sasl = m
+	}
+}
+
+// WithSASLTries is how many attempts in a row servers may refuse by SASL (default 3) before the
+// client ends with a [*SASLError], which then matches [ErrAuthFailed], and [KeeperAuthFailed].
+// With [Forever] it never does. Attempts that fail for another reason do not count, and an
+// accepted exchange starts the count again.
+func WithSASLTries(n int) Option { return func(c *config) { c.saslTries = n } }
 
 // WithDefaultACL is the ACL of creates that name none (default: [OpenACL]).
 func WithDefaultACL(acl ...ACL) Option {
@@ -261,8 +292,8 @@ func WithWindow(calls, bytes int) Option {
 func WithCloseTimeout(d time.Duration) Option { return func(c *config) { c.closeTimeout = d } }
 
 // WithLogger logs connects, losses, the ends of sessions and of the client (default: nothing).
-// Keys: host (as configured), server (as dialled), session, resumed, read_only, path, zxid,
-// error. Credentials and session passwords are never logged. The logger is called on the
+// Keys: host (as configured), server (as dialled), session, resumed, read_only, sasl (the
+// mechanism), path, zxid, error. Credentials and session passwords are never logged. The logger is called on the
 // goroutine that keeps the session alive: a handler that blocks endangers it.
 func WithLogger(log *slog.Logger) Option {
 	return func(c *config) {

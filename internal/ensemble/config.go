@@ -37,6 +37,7 @@ type Config struct {
 	ReadOnlyMode    bool
 	LocalSessions   bool   // sessions are local until they create an ephemeral znode
 	SuperDigest     string // "super:base64(sha1(super:password))"; empty is no superuser
+	JAAS            string // text of a JAAS login configuration, with a section Server for SASL; empty is none
 	ReconfigEnabled bool
 	NoExtendedTypes bool // no TTL znodes
 	ForceSync       bool // fsync the transaction log, as in production; off by default, for speed

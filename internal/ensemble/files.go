@@ -23,6 +23,7 @@ log4j.appender.OUT.layout.ConversionPattern=%d{ISO8601} %-5p [%t:%C{1}@%L] %m%n
 const (
 	configFile     = "zoo.cfg"
 	logFile        = "server.log"
+	jaasFile       = "jaas.conf"
 	confDir        = "conf"
 	dataDir        = "data"
 	keyStoreFile   = "key.pem"
@@ -42,6 +43,9 @@ func (s *Server) writeFiles() error {
 		filepath.Join(confDir, "log4j.properties"): log4jProperties,
 		filepath.Join(dataDir, "myid"):             strconv.Itoa(s.id) + "\n",
 		configFile:                                 s.zooCfg(),
+	}
+	if s.e.cfg.JAAS != "" {
+		files[jaasFile] = s.e.cfg.JAAS
 	}
 	for name, text := range files {
 		if err := os.WriteFile(s.path(name), []byte(text), 0o644); err != nil {
@@ -153,6 +157,9 @@ func (s *Server) command(classpath string) []string {
 	}
 	if c.SuperDigest != "" {
 		system["zookeeper.DigestAuthenticationProvider.superDigest"] = c.SuperDigest
+	}
+	if c.JAAS != "" {
+		system["java.security.auth.login.config"] = s.path(jaasFile)
 	}
 	maps.Copy(system, c.SystemProperties)
 

@@ -3,6 +3,7 @@ package gazoo_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -85,12 +86,13 @@ func FuzzPath(f *testing.F) {
 }
 
 // FuzzText: the other texts that come from people and servers: ACLs, ensemble configurations,
-// saved sessions.
+// saved sessions, SASL challenges.
 func FuzzText(f *testing.F) {
 	for _, s := range []string{
 		"world:anyone:cdrwa", "digest:a:b:r, ip:::1:none", "x", "sasl:u:r|0x40",
 		"server.1=a:2888:3888:participant;0.0.0.0:2181\nserver.2=b:1:2|c:3:4:observer\nversion=100000000", "server.x=a", "version=zz",
 		"v1 1000000000000 00ff 10000 ff", "v1 x", "v1 1 zz 1 1",
+		`realm="zk-sasl-md5",nonce="n\"1",charset=utf-8,algorithm=md5-sess`, "nonce=n , ,algorithm=md5-sess,qop=\"auth\",realm=\"\xff\"", `rspauth=00`, `a="\`,
 	} {
 		f.Add(s)
 	}
@@ -113,6 +115,7 @@ func FuzzText(f *testing.F) {
 				}
 			}
 		}
+		checkChallenge(t, s)
 		var saved gazoo.SavedSession
 		if saved.UnmarshalText([]byte(s)) == nil {
 			text, _ := saved.MarshalText()
@@ -122,6 +125,28 @@ func FuzzText(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkChallenge: whatever a server sends, DIGEST-MD5 answers in well-formed directives or with
+// an error, shows no password, and takes no proof that was not made with it.
+func checkChallenge(t *testing.T, challenge string) {
+	t.Helper()
+	ctx := t.Context()
+	exchange, err := gazoo.DigestMD5(`b"ob`, "pass-w0rd").Start(ctx, gazoo.SASLServer{})
+	must(t, err)
+	if first, done, err := exchange.Step(ctx, nil); len(first) > 0 || done || err != nil {
+		t.Fatalf("first step = %q, %v, %v", first, done, err)
+	}
+	response, done, err := exchange.Step(ctx, []byte(challenge))
+	if err == nil && (done || !strings.Contains(string(response), `username="b\"ob",realm="`) || !strings.HasSuffix(string(response), ",qop=auth")) {
+		t.Fatalf("challenge %q: response %q, %v", challenge, response, done)
+	}
+	if strings.Contains(string(response)+fmt.Sprint(err), "pass-w0rd") && !strings.Contains(challenge, "pass-w0rd") {
+		t.Fatalf("challenge %q: the password shows in %q, %v", challenge, response, err)
+	}
+	if _, _, err := exchange.Step(ctx, []byte(challenge)); err == nil {
+		t.Fatalf("%q is taken as a proof", challenge)
+	}
 }
 
 // script is fuzz input read as instructions; when it is used up everything is zero.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,7 +40,10 @@ func newSASLPeer() *saslPeer {
 	return p
 }
 
-const saslNonce = `n"o\nce`
+const (
+	saslNonce     = `n"o\nce`
+	saslChallenge = `realm="zk-sasl-md5",nonce="n\"o\\nce",charset=utf-8,algorithm=md5-sess`
+)
 
 func (p *saslPeer) answer(c *peer.Conn, req peer.Request) bool {
 	p.mu.Lock()
@@ -61,11 +65,7 @@ func (p *saslPeer) answer(c *peer.Conn, req peer.Request) bool {
 	}
 	if !p.logins[c] {
 		p.logins[c] = true
-		challenge := p.challenge
-		if challenge == "" {
-			challenge = `realm="zk-sasl-md5",nonce="n\"o\\nce",charset=utf-8,algorithm=md5-sess`
-		}
-		replyToken(c, xid, challenge)
+		replyToken(c, xid, saslChallenge)
 		return true
 	}
 	delete(p.logins, c)
@@ -174,7 +174,7 @@ func TestTwoRefusalsThenSASLSucceeds(t *testing.T) {
 		"without a token":        func(c *peer.Conn, xid int32) { c.Reply(xid, 0, zkproto.OK, zkproto.SASLResponse{}) },
 		"closed":                 func(c *peer.Conn, xid int32) { c.Close() },
 		"not a challenge":        func(c *peer.Conn, xid int32) { replyToken(c, xid, `="`) },
-		"another xid":            func(c *peer.Conn, xid int32) { replyToken(c, xid+1, "x") },
+		"another xid":            func(c *peer.Conn, xid int32) { replyToken(c, xid+1, saslChallenge) },
 		"no body":                func(c *peer.Conn, xid int32) { c.Reply(xid, 0, zkproto.OK, nil) },
 		"silent":                 func(*peer.Conn, int32) {},
 		"unknown to this server": func(c *peer.Conn, xid int32) { refuseSASL(c, xid, zkproto.ErrUnimplemented) },
@@ -260,6 +260,26 @@ func TestSASLRefusalsEndTheClient(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Servers behind one name may differ, as when a list of users is being rolled out.
+func TestRefusalByOneAddressOfAHost(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		lagging := newSASLPeer()
+		lagging.script = func(c *peer.Conn, xid int32, _ int) bool {
+			refuseSASL(c, xid, zkproto.ErrAuthFailed)
+			return true
+		}
+		w.serve("10.0.0.1:2181", lagging.Handle)
+		w.serve("10.0.0.2:2181", newSASLPeer().Handle)
+		dials := w.dialled()
+		zk := w.connect("zk", gazoo.WithSASL(gazoo.DigestMD5("bob", "secret")), gazoo.WithResolver(func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")}, nil
+		}))
+		if got, want := dials(), []string{"10.0.0.1:2181", "10.0.0.2:2181"}; !slices.Equal(got, want) || zk.Server() != want[1] {
+			t.Errorf("dialled %q, on %s, want %q in one attempt", got, zk.Server(), want)
+		}
+	})
 }
 
 func TestPasswordRevokedBehindASession(t *testing.T) {

@@ -14,11 +14,13 @@ func TestDigestMD5Values(t *testing.T) {
 		response, answer string
 	}{
 		{
-			"RFC 2831", digestLogin{"chris", "elwood.innosoft.com", "secret", "OA6MG9tEQGm2hh", "OA6MHXh6VqTrRk", "imap/elwood.innosoft.com"},
+			"RFC 2831",
+			digestLogin{"chris", "elwood.innosoft.com", "secret", "OA6MG9tEQGm2hh", "OA6MHXh6VqTrRk", "imap/elwood.innosoft.com"},
 			"d388dad90d4bbd760a152321f2143af7", "ea40f60335c427b5527b84dbabcdfffd",
 		},
 		{
-			"ZooKeeper", digestLogin{"bob", "zk-sasl-md5", "secret", "bm9uY2U=", "Y25vbmNl", "zookeeper/zk-sasl-md5"},
+			"ZooKeeper",
+			digestLogin{"bob", "zk-sasl-md5", "secret", "bm9uY2U=", "Y25vbmNl", "zookeeper/zk-sasl-md5"},
 			"02a21940ba524c25f2154aad6d2029a7", "3c18e682f7b133e1599ab3e85f7cd192",
 		},
 	} {

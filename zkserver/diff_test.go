@@ -325,8 +325,10 @@ func (g *generator) request() (zkproto.OpCode, body) {
 		}
 		return op, zkproto.CreateRequest{Path: path, Data: g.data(), ACL: open, NullPath: null}
 	case 6:
-		return zkproto.OpCreateTTL, zkproto.CreateTTLRequest{Path: path, Data: g.data(), ACL: g.acl(), NullPath: null,
-			Mode: pick[zkproto.CreateMode](g, 5, 6, 5, 6, g.mode()), TTL: g.ttl()}
+		return zkproto.OpCreateTTL, zkproto.CreateTTLRequest{
+			Path: path, Data: g.data(), ACL: g.acl(), NullPath: null,
+			Mode: pick[zkproto.CreateMode](g, 5, 6, 5, 6, g.mode()), TTL: g.ttl(),
+		}
 	case 7, 8:
 		if g.one(20) {
 			path = pick(g, "/", "/zookeeper", "/zookeeper/quota")

@@ -24,8 +24,7 @@ import (
 // down the operations that come.
 type saslPeer struct {
 	peer.Basic
-	challenge string                                           // "" is a right one
-	script    func(c *peer.Conn, xid int32, n int) (done bool) // sees the nth token of all first
+	script func(c *peer.Conn, xid int32, n int) (done bool) // sees the nth token of all first
 
 	mu     sync.Mutex
 	ops    []string

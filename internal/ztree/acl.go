@@ -17,16 +17,6 @@ type Caller struct {
 	IDs     []ID
 }
 
-// super reports whether every check passes.
-func (c *Caller) super() bool {
-	for _, id := range c.IDs {
-		if id.Scheme == "super" {
-			return true
-		}
-	}
-	return false
-}
-
 // Scheme is what an authentication scheme means to ACLs.
 type Scheme struct {
 	Valid         func(id string) bool          // whether an ACL may name the id

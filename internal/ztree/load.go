@@ -10,7 +10,6 @@ import (
 type Loader struct {
 	t       *Tree
 	keys    map[int64]aclRef
-	started bool
 	unknown map[*node]int64 // znodes whose ACL key is in no table
 }
 

@@ -29,9 +29,11 @@ type conn struct {
 
 	wake    chan struct{} // has an element when the writer has something to do
 	mu      sync.Mutex    // guards the fields below
+	drained sync.Cond     // waits for the writer, or for the end
 	out     []byte        // released, and not in the writer's hands
 	writing int           // bytes that are
 	last    bool          // close when all is sent
+	over    bool          // the socket is closed
 
 	// Owned by the engine.
 	session   *session
@@ -45,13 +47,17 @@ type conn struct {
 	stats     connStats
 }
 
-const maxBatch = 64 // requests that a reader hands over together
+const (
+	maxBatch = 32      // requests that a reader hands over together
+	unsent   = 1 << 20 // bytes: with more to be sent, a connection is not read
+)
 
 func newConn(s *Server, nc net.Conn, ip string) *conn {
 	c := &conn{
 		srv: s, nc: nc, ip: ip, since: time.Now(),
 		ready: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
+	c.drained.L = &c.mu
 	c.stats.cxid = -1
 	c.ids.Store(&[]ztree.ID{{Scheme: "ip", ID: ip}})
 	return c
@@ -111,10 +117,27 @@ func (c *conn) submit(batch *[]request) bool {
 	if len(*batch) == 0 {
 		return true
 	}
-	ok := c.srv.in.submit(c, *batch)
+	ok := c.awaitDrain() && c.srv.in.submit(c, *batch)
 	clear(*batch)
 	*batch = (*batch)[:0]
 	return ok
+}
+
+// awaitDrain waits while a client asks for more than it reads.
+func (c *conn) awaitDrain() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.out)+c.writing > unsent && !c.over {
+		c.drained.Wait()
+	}
+	return !c.over
+}
+
+// pending returns how many bytes were released and are not sent yet.
+func (c *conn) pending() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.out) + c.writing
 }
 
 // security handles the requests that do not wait in the queue. It reports whether the
@@ -219,6 +242,7 @@ func (c *conn) write() {
 		c.writing = 0
 		more := len(c.out) > 0
 		c.mu.Unlock()
+		c.drained.Signal()
 		if cap(buf) > keep {
 			buf = nil
 		}
@@ -237,6 +261,10 @@ func (c *conn) closeSocket() {
 	c.once.Do(func() {
 		close(c.done)
 		c.nc.Close()
+		c.mu.Lock()
+		c.over = true
+		c.mu.Unlock()
+		c.drained.Signal()
 		c.srv.in.end(c)
 	})
 }

@@ -141,6 +141,12 @@ func (e *engine) wrote(out *ztree.Outcome) {
 
 // put appends a frame to what a connection is to be sent at the end of the batch.
 func put[B interface{ AppendTo([]byte) []byte }](e *engine, c *conn, h zkproto.ReplyHeader, body B) {
+	if c.gone || c.lastHeld {
+		return
+	}
+	if len(c.held) > heldLimit && !e.spill(c) {
+		return
+	}
 	b, m := zkproto.BeginFrame(c.held)
 	b = h.AppendTo(b)
 	b = body.AppendTo(b)
@@ -148,6 +154,23 @@ func put[B interface{ AppendTo([]byte) []byte }](e *engine, c *conn, h zkproto.R
 	c.stats.sent++
 	e.srv.stats.sent.Add(1)
 	e.touched(c)
+}
+
+// heldLimit is how much a batch collects for one connection before it looks after it.
+const heldLimit = 256 << 10
+
+// spill lets a large output go before its batch ends, if it may be seen already. It drops a
+// connection that has too much coming, and reports whether it goes on.
+func (e *engine) spill(c *conn) bool {
+	if c.pending()+len(c.held) > e.srv.cfg.maxBuffered {
+		e.srv.cfg.logger.Warn("client does not read", "addr", c.nc.RemoteAddr())
+		e.drop(c)
+		return false
+	}
+	if len(c.marks) == 0 && (e.journal == nil || e.tree.Zxid() <= e.durable) {
+		c.release(len(c.held), c.lastHeld)
+	}
+	return true
 }
 
 // noBody is the body of a reply that has none.

@@ -50,7 +50,7 @@ func defaults() config {
 		words:           []string{"srvr"},
 		reapInterval:    time.Minute,
 		logger:          slog.New(slog.DiscardHandler),
-		outstandingEach: 256,
+		outstandingEach: 64,
 		open: func(o ztree.Options) (*ztree.Tree, journal, error) {
 			return ztree.New(o), nil, nil
 		},
@@ -121,7 +121,7 @@ func WithMaxRequest(bytes int) Option { return func(c *config) { c.maxRequest = 
 
 // WithMaxBuffered limits, in bytes, what waits to be sent on one connection (default 64 MiB). A
 // client that does not read, and has more than this coming, is disconnected; its session lives
-// on. A single reply may be larger.
+// on. A single reply may be larger. Above 1 MiB no further requests of it are read.
 func WithMaxBuffered(bytes int) Option { return func(c *config) { c.maxBuffered = bytes } }
 
 // WithFourLetterWords sets which four-letter words are answered (default only srvr,

@@ -1,0 +1,208 @@
+package zkserver_test
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gazoo-zk/gazoo/internal/ztree"
+	"github.com/gazoo-zk/gazoo/zkproto"
+	"github.com/gazoo-zk/gazoo/zkserver"
+)
+
+// disk is a journal whose flushes the test finishes.
+type disk struct {
+	mu      sync.Mutex
+	txns    []ztree.Txn
+	flushes int
+	done    func(error) // of the flush under way
+	closed  bool
+}
+
+func (d *disk) Append(txn ztree.Txn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.txns = append(d.txns, txn)
+}
+
+func (d *disk) Flush(done func(error)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.done != nil {
+		panic("two flushes at once")
+	}
+	d.flushes++
+	d.done = done
+}
+
+func (d *disk) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	return nil
+}
+
+// finish ends the flush under way.
+func (d *disk) finish(t *testing.T, err error) {
+	t.Helper()
+	synctest.Wait()
+	d.mu.Lock()
+	done := d.done
+	d.done = nil
+	d.mu.Unlock()
+	if done == nil {
+		t.Fatal("no flush under way")
+	}
+	done(err)
+	synctest.Wait()
+}
+
+// finishAll ends flushes until there are none.
+func (d *disk) finishAll(t *testing.T) {
+	t.Helper()
+	for synctest.Wait(); d.busy(); synctest.Wait() {
+		d.finish(t, nil)
+	}
+}
+
+func (d *disk) busy() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.done != nil
+}
+
+// silent fails the test when a connection has got something.
+func (r *raw) silent() {
+	r.t.Helper()
+	r.nc.SetReadDeadline(time.Now().Add(time.Millisecond))
+	if p, err := r.tryNext(); err == nil {
+		r.t.Errorf("got %+v before it was durable", p.ReplyHeader)
+	}
+	r.nc.SetReadDeadline(time.Now().Add(time.Hour))
+}
+
+// opened makes a session while the disk answers.
+func (v *world) opened(d *disk) *raw {
+	v.t.Helper()
+	c := v.dial()
+	c.write(frame(zkproto.ConnectRequest{TimeoutMS: 40000, HasReadOnly: true}))
+	d.finish(v.t, nil)
+	b, err := c.frames.Next()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	r := zkproto.NewReader(b)
+	c.session.Decode(&r)
+	return c
+}
+
+func TestNothingIsVisibleBeforeItIsDurable(t *testing.T) {
+	d := &disk{}
+	virtual(t, func(t *testing.T, v *world) {
+		a, b := v.opened(d), v.opened(d)
+		b.want(zkproto.ErrNoNode, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/a", Watch: true})
+
+		a.send(zkproto.OpCreate, create("/a"))
+		a.silent()
+		b.silent()                  // the event
+		b.send(zkproto.OpPing, nil) // carries the new zxid
+		b.send(zkproto.OpSync, zkproto.PathRequest{})
+		new := v.dial()
+		new.write(frame(resume(a.session))) // so does this, in effect: the client may look
+		new.silent()
+		word := v.dial()
+		word.write([]byte("srvr"))
+		word.silent()
+		b.silent()
+		if d.flushes != 3 {
+			t.Errorf("%d flushes, want one for each of two sessions and the create", d.flushes)
+		}
+
+		d.finish(t, nil)
+		if ev := b.next().event(t); ev.Type != zkproto.EventCreated {
+			t.Errorf("event = %+v", ev)
+		}
+		for range 2 {
+			if p := b.next(); p.Zxid != 3 || p.Err != zkproto.OK {
+				t.Errorf("reply = %+v", p.ReplyHeader)
+			}
+		}
+		if text, err := io.ReadAll(word.nc); err != nil || !strings.Contains(string(text), "Zxid: 0x3\n") {
+			t.Errorf("srvr = %q, %v", text, err)
+		}
+		if _, err := new.frames.Next(); err != nil {
+			t.Errorf("connect response: %v", err)
+		}
+	}, zkserver.WithJournal(d))
+	if !d.closed {
+		t.Error("journal left open")
+	}
+}
+
+func TestRequestsShareAFlush(t *testing.T) {
+	d := &disk{}
+	virtual(t, func(t *testing.T, v *world) {
+		a, b := v.opened(d), v.opened(d)
+		a.send(zkproto.OpCreate, create("/a"))
+		synctest.Wait()
+		before := d.flushes
+		for range 20 {
+			a.send(zkproto.OpSetData, zkproto.SetDataRequest{Path: "/a", Version: -1})
+			b.send(zkproto.OpSetData, zkproto.SetDataRequest{Path: "/a", Version: -1})
+			synctest.Wait()
+		}
+		d.finish(t, nil) // of the create: its reply may go, the others wait
+		if p := a.next(); p.Zxid != 3 {
+			t.Errorf("first reply = %+v", p.ReplyHeader)
+		}
+		a.silent()
+		d.finishAll(t)
+		for range 20 {
+			if a.next().Err != zkproto.OK || b.next().Err != zkproto.OK {
+				t.Error("a write failed")
+			}
+		}
+		if n := d.flushes - before; n != 1 {
+			t.Errorf("40 writes took %d flushes, want 1", n)
+		}
+		if n := len(d.txns); n != 2+1+40 {
+			t.Errorf("%d transactions logged, want 43", n)
+		}
+		for i, txn := range d.txns {
+			if txn.Zxid != int64(i+1) {
+				t.Errorf("transaction %d has zxid %d", i, txn.Zxid)
+			}
+		}
+	}, zkserver.WithJournal(d))
+}
+
+func TestFailedFlushEndsTheService(t *testing.T) {
+	d := &disk{}
+	virtual(t, func(t *testing.T, v *world) {
+		a, b := v.opened(d), v.opened(d)
+		b.want(zkproto.ErrNoNode, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/a", Watch: true})
+		a.send(zkproto.OpCreate, create("/a"))
+		d.finish(t, errors.New("disk is on fire"))
+		a.closed() // neither reply nor event
+		b.closed()
+		logged := len(d.txns)
+		c := v.dial()
+		c.write(frame(resume(a.session)))
+		c.closed()
+		for word, want := range map[string]string{"srvr": "This ZooKeeper instance is not currently serving requests\n", "ruok": "imok", "isro": "null"} {
+			w := v.dial()
+			w.write([]byte(word))
+			if text, err := io.ReadAll(w.nc); err != nil || string(text) != want {
+				t.Errorf("%s = %q, %v, want %q", word, text, err, want)
+			}
+		}
+		time.Sleep(2 * time.Minute) // sessions would have expired
+		if len(d.txns) != logged || d.busy() {
+			t.Error("the journal was used after its failure")
+		}
+	}, zkserver.WithJournal(d), zkserver.WithFourLetterWords("*"))
+}

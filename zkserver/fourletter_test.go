@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
@@ -21,6 +22,7 @@ func (v *world) word(text string) string {
 	if err != nil {
 		v.t.Fatalf("%s: %v", text, err)
 	}
+	synctest.Wait() // until it no longer counts as a connection
 	return string(out)
 }
 

@@ -229,6 +229,11 @@ func (g *generator) path() string {
 		return pick(g, "", g.root, g.root+"/", g.root+"//a", g.root+"/a\x00", g.root+"/../a", "a", g.root+"/.", g.root+"/a/",
 			"/zookeeper/config", "/zookeeper/config/a", g.root+"/a\u0085", g.root+"/\ue000", g.root+"/\ufeff")
 	}
+	return g.below()
+}
+
+// below is a path of which the siblings are the test's own, as sequential names need.
+func (g *generator) below() string {
 	p := g.root
 	for range 1 + g.rnd.IntN(3) {
 		p += "/" + pick(g, "a", "b", "c")
@@ -288,6 +293,9 @@ func (g *generator) multiOp() zkproto.MultiOp {
 	if op.Op == zkproto.OpCreateTTL {
 		op.Mode, op.TTL = pick[zkproto.CreateMode](g, 5, 6, 5, 6, g.mode()), g.ttl()
 	}
+	if op.Mode.Sequential() {
+		op.Path = g.below()
+	}
 	if g.one(80) {
 		op.Op = zkproto.OpGetData
 	}
@@ -317,7 +325,11 @@ func (g *generator) request() (zkproto.OpCode, body) {
 	switch g.rnd.IntN(26) {
 	case 0, 1, 2, 3:
 		op := pick(g, zkproto.OpCreate, zkproto.OpCreate2, zkproto.OpCreateContainer)
-		return op, zkproto.CreateRequest{Path: path, Data: g.data(), ACL: g.acl(), Mode: g.mode(), NullPath: null}
+		req := zkproto.CreateRequest{Path: path, Data: g.data(), ACL: g.acl(), Mode: g.mode(), NullPath: null}
+		if req.Mode.Sequential() && !null {
+			req.Path = g.below()
+		}
+		return op, req
 	case 4, 5:
 		op := pick(g, zkproto.OpCreate, zkproto.OpCreate2)
 		if g.one(20) {
@@ -326,7 +338,7 @@ func (g *generator) request() (zkproto.OpCode, body) {
 		return op, zkproto.CreateRequest{Path: path, Data: g.data(), ACL: open, NullPath: null}
 	case 6:
 		return zkproto.OpCreateTTL, zkproto.CreateTTLRequest{
-			Path: path, Data: g.data(), ACL: g.acl(), NullPath: null,
+			Path: g.below(), Data: g.data(), ACL: g.acl(),
 			Mode: pick[zkproto.CreateMode](g, 5, 6, 5, 6, g.mode()), TTL: g.ttl(),
 		}
 	case 7, 8:

@@ -121,7 +121,7 @@ func (e *engine) change(c *conn, caller *ztree.Caller, q *request) {
 		e.refuse(c, q, zkproto.ErrNotReadOnly)
 		return
 	}
-	if q.bad && e.srv.cfg.modern && q.op != zkproto.OpMulti {
+	if q.bad && (q.op == zkproto.OpReconfig || e.srv.cfg.modern && q.op != zkproto.OpMulti) {
 		e.refuse(c, q, zkproto.ErrMarshallingError)
 		return
 	}

@@ -57,6 +57,7 @@ func TestWhatUsesAZxid(t *testing.T) {
 			step(1, zkproto.OK, zkproto.OpMulti, zkproto.MultiRequest{})
 			step(1, zkproto.ErrBadArguments, zkproto.OpDeleteContainer, zkproto.PathRequest{Path: "/a"})
 			step(1, zkproto.ErrReconfigDisabled, zkproto.OpReconfig, zkproto.ReconfigRequest{})
+			step(0, zkproto.ErrMarshallingError, zkproto.OpReconfig, short)
 			step(0, zkproto.ErrMarshallingError, zkproto.OpGetData, short)
 			step(0, zkproto.ErrMarshallingError, zkproto.OpSetWatches, bytesBody{0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255})
 			step(0, zkproto.OK, zkproto.OpSync, zkproto.PathRequest{NullPath: true})

@@ -22,7 +22,8 @@ type conn struct {
 	ids   atomic.Pointer[[]ztree.ID] // never changed in place; written by the reader
 	ready chan struct{}              // closed when the connect response is on its way
 	done  chan struct{}              // closed with the socket
-	once  sync.Once
+	once  sync.Once                  // closes the socket
+	left  sync.Once                  // stops counting the connection
 
 	outstanding int  // requests inside the server; guarded by inbox.mu
 	ended       bool // guarded by inbox.mu
@@ -78,7 +79,6 @@ func (c *conn) read() {
 	defer func() {
 		c.closeSocket()
 		c.srv.in.post(request{conn: c, kind: kindGone})
-		c.srv.forget(c)
 	}()
 	frames, ok := c.greet()
 	if !ok {
@@ -247,6 +247,7 @@ func (c *conn) write() {
 			buf = nil
 		}
 		if last && !more {
+			c.leave()
 			if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
 				half.CloseWrite()
 			}
@@ -256,8 +257,13 @@ func (c *conn) write() {
 	}
 }
 
+// leave stops counting the connection, before its client can see the end: whoever connects
+// next finds its place free.
+func (c *conn) leave() { c.left.Do(func() { c.srv.forget(c) }) }
+
 // closeSocket closes the connection. The reader tells the engine.
 func (c *conn) closeSocket() {
+	c.leave()
 	c.once.Do(func() {
 		close(c.done)
 		c.nc.Close()

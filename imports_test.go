@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"internal/testcert":   nil,
 	"internal/leak":       nil,
 	"internal/ztree":      {"zkproto"},
+	"internal/zkdisk":     {"internal/ztree", "zkproto"},
 	"internal/testlog":    nil,
 
 	"internal/ensemble/withzk": {"internal/ensemble"},

@@ -8,14 +8,15 @@ import (
 
 // Loader builds a tree from a snapshot.
 type Loader struct {
-	t       *Tree
-	keys    map[int64]aclRef
-	unknown map[*node]int64 // znodes whose ACL key is in no table
+	t    *Tree
+	keys map[int64]aclRef
 }
 
 // Load begins to build a tree.
 func Load(opt Options) *Loader {
-	return &Loader{t: empty(opt), keys: map[int64]aclRef{OpenACLKey: 0}, unknown: make(map[*node]int64)}
+	l := &Loader{t: empty(opt), keys: map[int64]aclRef{OpenACLKey: 0}}
+	l.t.unknown = make(map[*node]struct{})
+	return l
 }
 
 // AddSession enters a session with its time-out in milliseconds.
@@ -53,7 +54,7 @@ func (l *Loader) AddNode(r NodeRecord) error {
 	}
 	ref, known := l.keys[r.ACLKey]
 	if !known {
-		l.unknown[n] = r.ACLKey
+		t.unknown[n] = struct{}{}
 	}
 	n.data, n.acl, n.owner = r.Data, ref, r.Owner
 	n.czxid, n.mzxid, n.pzxid, n.ctime, n.mtime = r.Czxid, r.Mzxid, r.Pzxid, r.Ctime, r.Mtime
@@ -106,4 +107,14 @@ func (t *Tree) Settle() (dropped []string) {
 	t.changes = nil
 	t.rebuildQuotas()
 	return sorted(dropped)
+}
+
+// MissingACLs returns the znodes whose ACL neither the snapshot's table nor the log replayed
+// since has told: nobody knows who may do what to them.
+func (t *Tree) MissingACLs() []string {
+	var paths []string
+	for n := range t.unknown {
+		paths = append(paths, n.path())
+	}
+	return sorted(paths)
 }

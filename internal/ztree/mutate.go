@@ -42,6 +42,7 @@ func (t *Tree) remove(path string, n *node, zxid int64) {
 	t.undigest(n, path)
 	t.undigest(parent, parentPath)
 	t.unindex(n)
+	delete(t.unknown, n)
 	n.detach()
 	pzxid := parent.pzxid
 	parent.pzxid = max(parent.pzxid, zxid)
@@ -84,6 +85,7 @@ func (t *Tree) protect(path string, n *node, acl []zkproto.ACL, aversion int32) 
 	ref := t.acls.intern(acl)
 	t.acls.use(ref, 1)
 	t.acls.use(n.acl, -1)
+	delete(t.unknown, n)
 	n.acl, n.aversion = ref, aversion
 	t.redigest(n, path)
 }

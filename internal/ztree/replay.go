@@ -24,9 +24,7 @@ func (t *Tree) replay(txn *Txn, rec *Record) error {
 	case zkproto.OpCreate, zkproto.OpCreate2, zkproto.OpCreateContainer, zkproto.OpCreateTTL:
 		return t.replayCreate(txn, rec)
 	case zkproto.OpDelete, zkproto.OpDeleteContainer:
-		if n := t.find(rec.Path); n != nil && n != t.root {
-			t.remove(rec.Path, n, txn.Zxid)
-		}
+		t.replayDelete(rec.Path, txn.Zxid)
 	case zkproto.OpSetData, zkproto.OpReconfig:
 		if n := t.find(rec.Path); n != nil {
 			t.write(rec.Path, n, rec.Data, rec.Version, txn.Zxid, txn.Time)
@@ -39,6 +37,9 @@ func (t *Tree) replay(txn *Txn, rec *Record) error {
 		t.openSession(txn.Session, rec.Timeout)
 	case zkproto.OpCloseSession:
 		// Older logs do not list the paths; the index knows them as well.
+		for _, path := range rec.Paths {
+			t.replayDelete(path, txn.Zxid)
+		}
 		t.closeSession(txn.Session, t.SessionEphemerals(txn.Session), txn.Zxid)
 	case zkproto.OpMulti:
 		for i := range rec.Parts {
@@ -58,6 +59,31 @@ func (t *Tree) replay(txn *Txn, rec *Record) error {
 	return nil
 }
 
+// replayDelete deletes a znode, or what a later transaction, which the snapshot has seen, made in
+// its place: that will come again. When there is none, its parent may still be from before.
+func (t *Tree) replayDelete(path string, zxid int64) {
+	if !validPath(path) || path == "/" {
+		return
+	}
+	if n := t.find(path); n != nil {
+		t.removeAll(path, n, zxid)
+		return
+	}
+	above, _ := split(path)
+	if parent := t.find(above); parent != nil && parent.pzxid < zxid {
+		t.undigest(parent, above)
+		parent.pzxid = zxid
+		t.redigest(parent, above)
+	}
+}
+
+func (t *Tree) removeAll(path string, n *node, zxid int64) {
+	for name, kid := range n.kids {
+		t.removeAll(path+"/"+name, kid, zxid)
+	}
+	t.remove(path, n, zxid)
+}
+
 func (t *Tree) replayCreate(txn *Txn, rec *Record) error {
 	if !validPath(rec.Path) || rec.Path == "/" {
 		return fmt.Errorf("create of %q", rec.Path)
@@ -74,7 +100,8 @@ func (t *Tree) replayCreate(txn *Txn, rec *Record) error {
 	if creates-parent.creates < 0 { // the snapshot is ahead; a difference, for counters wrap
 		creates = parent.creates
 	}
-	if parent.kids[name] == nil {
+	n := parent.kids[name]
+	if n == nil {
 		t.applyCreate(txn, rec, parent, name)
 		if parent.creates != creates {
 			t.undigest(parent, above)
@@ -82,6 +109,9 @@ func (t *Tree) replayCreate(txn *Txn, rec *Record) error {
 			t.redigest(parent, above)
 		}
 		return nil
+	}
+	if _, unknown := t.unknown[n]; unknown {
+		t.protect(rec.Path, n, rec.ACL, n.aversion)
 	}
 	t.undigest(parent, above)
 	parent.creates, parent.pzxid = creates, max(parent.pzxid, txn.Zxid)

@@ -29,6 +29,8 @@ type Tree struct {
 	reap     map[*node]struct{} // containers and TTL znodes
 	quotas   map[string]*quota  // by the path they limit
 
+	unknown map[*node]struct{} // loaded with the key of an ACL that is in no table
+
 	count  int   // znodes, the root included
 	bytes  int64 // of paths and data, as Apache's approximate_data_size
 	digest uint64

@@ -84,7 +84,8 @@ func (t *Tree) create(c *Caller, txn *Txn, op zkproto.MultiOp, inMulti bool) Out
 	case t.asContainer(op, inMulti):
 		rec.Type = zkproto.OpCreateContainer
 	default:
-		if rec.Type == zkproto.OpCreateContainer {
+		// 3.8.0 and 3.8.1 cannot read a create2 inside a multi back.
+		if rec.Type == zkproto.OpCreateContainer || inMulti {
 			rec.Type = zkproto.OpCreate
 		}
 		rec.Ephemeral = op.Mode.Ephemeral()

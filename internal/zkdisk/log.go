@@ -199,6 +199,17 @@ func (l *LogReader) damage(at int64, reason string, err error) error {
 		return err
 	}
 	d := &DamageError{Offset: at, Reason: reason, Torn: true}
+	if at == 0 {
+		// A header that was never written is zeros. Anything else is no log of ours to cut.
+		b, err := l.bytes(0, int(min(l.size, headerSize)))
+		if err != nil {
+			return err
+		}
+		if len(bytes.TrimLeft(b, "\x00")) > 0 && l.size >= headerSize {
+			d.Torn = false
+			return d
+		}
+	}
 	for c := max(at+1, headerSize); c+recordHead+minEntry < l.size; {
 		b, err := l.bytes(c, recordHead)
 		if err != nil {

@@ -1,0 +1,149 @@
+package zkdisk
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gazoo-zk/gazoo/internal/ztree"
+)
+
+// SnapshotFile is a snapshot on its way to the disk. It is finished by Commit or Abort.
+type SnapshotFile struct {
+	d    *Dir
+	zxid int64
+	f    File
+	w    *SnapshotWriter
+	dig  *Digest
+}
+
+// BeginSnapshot begins to write a snapshot, whose znodes the caller hands over with Write. It must
+// be called when the newest transaction appended is the snapshot's, before the next one: that will
+// begin a new log.
+func (d *Dir) BeginSnapshot(s *ztree.Snapshot) (*SnapshotFile, error) {
+	d.mu.Lock()
+	err, last := d.err, d.last
+	d.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if s.Zxid != last {
+		return nil, fmt.Errorf("zkdisk: snapshot of zxid 0x%x, but 0x%x is the newest", s.Zxid, last)
+	}
+	f, err := d.fs.Create(d.name(tempPrefix + fileName(snapPrefix, s.Zxid)))
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	d.roll = true
+	d.mu.Unlock()
+	sf := &SnapshotFile{d: d, zxid: s.Zxid, f: f}
+	sf.w = NewSnapshotWriter(f, SnapshotHead{Sessions: s.Sessions, ACLs: s.ACLs})
+	if d.opt.Tree.Digest {
+		sf.dig = &Digest{Zxid: s.Zxid, Version: ztree.DigestVersion, Digest: s.Digest}
+	}
+	return sf, nil
+}
+
+// Write adds a znode. Errors come with Commit.
+func (s *SnapshotFile) Write(n ztree.NodeRecord) { s.w.Write(n) }
+
+// Commit makes the snapshot safe and valid, then removes what is too old. A [Dir.Flush] that
+// covers its zxid must have returned before: else the snapshot would hold what the log may lose.
+//
+// A snapshot that could not be written for want of room does no harm to the log, which goes on;
+// only when the directory could not be synced the Dir has failed.
+func (s *SnapshotFile) Commit() error {
+	d := s.d
+	if err := d.Err(); err != nil {
+		s.Abort()
+		return err
+	}
+	if flushed := d.Flushed(); flushed < s.zxid {
+		s.Abort()
+		return fmt.Errorf("zkdisk: snapshot of zxid 0x%x, but only 0x%x is flushed", s.zxid, flushed)
+	}
+	err := s.w.Finish(s.dig)
+	if err == nil {
+		err = s.f.Sync()
+	}
+	if err != nil {
+		s.Abort()
+		return fmt.Errorf("snapshot of zxid 0x%x: %w", s.zxid, err)
+	}
+	if err := s.f.Close(); err != nil {
+		return err
+	}
+	name := fileName(snapPrefix, s.zxid)
+	if err := d.fs.Rename(d.name(tempPrefix+name), d.name(name)); err != nil {
+		return d.fail(err)
+	}
+	if err := d.fs.SyncDir(d.path); err != nil {
+		return d.fail(err)
+	}
+	if d.opt.NoPurge {
+		return nil
+	}
+	if err := d.purge(name); err != nil {
+		return fmt.Errorf("removing old files: %w", err)
+	}
+	return nil
+}
+
+// Abort gives the snapshot up and removes what is there of it.
+func (s *SnapshotFile) Abort() {
+	s.f.Close()
+	s.d.fs.Remove(s.d.name(tempPrefix + fileName(snapPrefix, s.zxid)))
+}
+
+// Save writes a whole snapshot of a tree that rests meanwhile.
+func (d *Dir) Save(tree *ztree.Tree) error {
+	if err := d.Flush(); err != nil {
+		return err
+	}
+	s := tree.Snapshot()
+	defer s.Stop()
+	f, err := d.BeginSnapshot(s)
+	if err != nil {
+		return err
+	}
+	for n, ok := s.Next(); ok; n, ok = s.Next() {
+		f.Write(n)
+	}
+	return f.Commit()
+}
+
+// purge removes all snapshots but the newest, and the logs that those do not need. written is
+// the snapshot that is known to be good.
+func (d *Dir) purge(written string) error {
+	snaps, logs, err := d.list()
+	if err != nil {
+		return err
+	}
+	snaps = slices.DeleteFunc(snaps, func(f file) bool { return d.bad[f.name] && f.name != written })
+	if len(snaps) <= d.opt.Keep {
+		return nil
+	}
+	old, kept := snaps[:len(snaps)-d.opt.Keep], snaps[len(snaps)-d.opt.Keep:]
+	for _, f := range old {
+		if err := d.fs.Remove(d.name(f.name)); err != nil {
+			return err
+		}
+	}
+	for _, f := range logs[:firstLog(logs, kept[0].zxid)] {
+		if err := d.fs.Remove(d.name(f.name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstLog returns the index of the log that holds, or would hold, the transaction behind a zxid.
+func firstLog(logs []file, zxid int64) int {
+	first := 0
+	for i, f := range logs {
+		if f.zxid <= zxid+1 {
+			first = i
+		}
+	}
+	return first
+}

@@ -150,9 +150,14 @@ func (d *Dir) prepare(top string) error {
 		}
 		return fmt.Errorf("cannot be written: %w", err)
 	}
-	for _, dir := range []string{filepath.Dir(filepath.Clean(top)), top} {
-		if err := d.fs.SyncDir(dir); err != nil {
+	// Any of the directories above may be new, and lost with all that is below. Those that must
+	// not be opened are older.
+	for dir := top; ; dir = filepath.Dir(dir) {
+		if err := d.fs.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
+		}
+		if dir == filepath.Dir(dir) {
+			break
 		}
 	}
 	names, err = d.fs.ReadDir(d.path)

@@ -2,6 +2,7 @@ package zkdisk
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"maps"
@@ -340,6 +341,58 @@ func TestPurgeKeepsWhatSnapshotsNeed(t *testing.T) {
 		}
 		if noted := strings.Contains(strings.Join(again.Notes, "\n"), damaged+" is damaged"); damaged != "" && !noted {
 			t.Errorf("notes %q do not tell of %s", again.Notes, damaged)
+		}
+		d.Close()
+	}
+}
+
+// A compressed snapshot is read as Apache writes it; a damaged one is damage.
+func TestGzippedSnapshot(t *testing.T) {
+	disk := NewSimDisk()
+	d, rec := mustOpen(t, disk, small)
+	write(t, d, newWorkload(1), rec.Tree, 20)
+	if err := errors.Join(d.Save(rec.Tree), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var buf bytes.Buffer
+	gz := gzip.NewWriter(&buf)
+	gz.Write(get(t, disk, inDir("snapshot.14")))
+	gz.Close()
+	disk.Remove(inDir("snapshot.14"))
+	for i := -1; i < buf.Len(); i += 7 {
+		b := bytes.Clone(buf.Bytes())
+		if i >= 0 {
+			b = b[:i]
+		}
+		put(t, disk, inDir("snapshot.14.gz"), b)
+		d, again, err := Open(disk, dataDir, small)
+		if err != nil {
+			t.Fatalf("the first %d bytes: %v", i, err)
+		}
+		if diff := difference(contentOf(again.Tree), contentOf(rec.Tree)); diff != "" {
+			t.Errorf("the first %d bytes: %s", i, diff)
+		}
+		if whole := again.Snapshot == "snapshot.14.gz"; i == -1 && !whole || whole && i >= 0 && i < buf.Len()-8 {
+			t.Errorf("the first %d of %d bytes: loaded from %s", i, buf.Len(), again.Snapshot)
+		}
+		d.Close()
+	}
+}
+
+// With epoch files the counter of transactions ends with the epoch, which they would not know.
+func TestZxidsDoNotRunIntoTheNextEpoch(t *testing.T) {
+	for _, epochs := range []bool{false, true} {
+		disk := NewSimDisk()
+		d, _ := mustOpen(t, disk, small)
+		d.Close()
+		if epochs {
+			put(t, disk, inDir("currentEpoch"), []byte("0"))
+		}
+		disk.Rename(inDir("snapshot.0"), inDir("snapshot.ffffffff"))
+		d, rec := mustOpen(t, disk, small)
+		err := d.Append(newWorkload(1).step(rec.Tree))
+		if epochs != errors.Is(err, ErrZxidsUsedUp) || !epochs && err != nil {
+			t.Errorf("Append of zxid 0x100000000, epoch files %v: %v", epochs, err)
 		}
 		d.Close()
 	}

@@ -379,6 +379,31 @@ func TestGzippedSnapshot(t *testing.T) {
 	}
 }
 
+// A tree that is not what the files say is told, from a snapshot as from a log.
+func TestDigestMismatchIsTold(t *testing.T) {
+	for _, logged := range []bool{false, true} {
+		disk := NewSimDisk()
+		d, rec := mustOpen(t, disk, small)
+		txn := newWorkload(1).step(rec.Tree)
+		if logged {
+			txn.Digest++
+			if err := errors.Join(d.Append(txn), d.Flush()); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			var buf bytes.Buffer
+			w := NewSnapshotWriter(&buf, SnapshotHead{})
+			w.Write(ztree.NodeRecord{ACLKey: -1})
+			w.Finish(&Digest{Zxid: 5, Version: ztree.DigestVersion, Digest: 1})
+			put(t, disk, inDir("snapshot.5"), buf.Bytes())
+		}
+		d.Close()
+		if _, rec := mustOpen(t, disk, small); rec.DigestMismatches != 1 || len(rec.Notes) != 1 {
+			t.Errorf("in the log %v: %d mismatches, notes %q", logged, rec.DigestMismatches, rec.Notes)
+		}
+	}
+}
+
 // With epoch files the counter of transactions ends with the epoch, which they would not know.
 func TestZxidsDoNotRunIntoTheNextEpoch(t *testing.T) {
 	for _, epochs := range []bool{false, true} {

@@ -206,11 +206,13 @@ func (rp *replay) run(logs []file) error {
 	if len(logs) > 0 {
 		logs = logs[firstLog(logs, rp.snap):]
 	}
-	rp.compare(rp.snap, false, nil)
 	for i, l := range logs {
 		if err := rp.file(l, i == len(logs)-1); err != nil {
 			return err
 		}
+	}
+	if s := rp.digest; s != nil && s.Zxid == rp.last {
+		rp.compare(rp.last, s.Digest, s.Version)
 	}
 	if rp.torn != nil && rp.tornAt.name != "" {
 		return rp.cut(rp.tornAt, rp.torn.Offset)
@@ -312,24 +314,19 @@ func (rp *replay) apply(e *Entry, l file) error {
 	}
 	rp.last = txn.Zxid
 	rp.rec.Transactions++
-	rp.compare(txn.Zxid, e.DigestVersion == ztree.DigestVersion, &txn.Digest)
+	if rp.digest == nil || txn.Zxid > rp.digest.Zxid {
+		rp.compare(txn.Zxid, txn.Digest, e.DigestVersion)
+	}
 	return nil
 }
 
-// compare checks the tree's digest, which makes no sense before the last transaction that the
-// snapshot may have seen: that is the one its digest belongs to.
-func (rp *replay) compare(zxid int64, has bool, logged *int64) {
+// compare checks the tree's digest against what a transaction or the snapshot says. It makes no
+// sense before the last transaction that the snapshot may have seen. That is not quite the one
+// that its digest belongs to: Apache may be in the middle of the next.
+func (rp *replay) compare(zxid, want int64, version int32) {
 	s := rp.digest
-	if s == nil || s.Version != ztree.DigestVersion || !rp.d.opt.Tree.Digest || zxid < s.Zxid {
+	if s == nil || s.Version != ztree.DigestVersion || version != s.Version || zxid < s.Zxid || !rp.d.opt.Tree.Digest {
 		return
-	}
-	want := s.Digest
-	switch {
-	case zxid == s.Zxid:
-	case logged == nil || !has:
-		return
-	default:
-		want = *logged
 	}
 	if rp.tree.Digest() != want {
 		if rp.rec.DigestMismatches++; rp.rec.DigestMismatches == 1 {

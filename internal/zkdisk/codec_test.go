@@ -44,14 +44,26 @@ var records = []struct {
 	rec  ztree.Record
 	hex  string
 }{
-	{"create", ztree.Record{Type: zkproto.OpCreate, Path: "/a", Data: []byte("xy"), ACL: open, Ephemeral: true, ParentCreates: 7},
-		`00000001 00000002 "/a" 00000002 "xy" ` + openHex + ` 01 00000007`},
-	{"create2 of null data", ztree.Record{Type: zkproto.OpCreate2, Path: "/a", ACL: open, ParentCreates: 1},
-		`0000000f 00000002 "/a" ffffffff ` + openHex + ` 00 00000001`},
-	{"createContainer", ztree.Record{Type: zkproto.OpCreateContainer, Path: "/c", Data: []byte{}, ACL: open, ParentCreates: 2},
-		`00000013 00000002 "/c" 00000000 ` + openHex + ` 00000002`},
-	{"createTTL", ztree.Record{Type: zkproto.OpCreateTTL, Path: "/t", Data: []byte{}, ACL: open, ParentCreates: 2, TTL: 1000},
-		`00000015 00000002 "/t" 00000000 ` + openHex + ` 00000002 00000000000003e8`},
+	{
+		"create",
+		ztree.Record{Type: zkproto.OpCreate, Path: "/a", Data: []byte("xy"), ACL: open, Ephemeral: true, ParentCreates: 7},
+		`00000001 00000002 "/a" 00000002 "xy" ` + openHex + ` 01 00000007`,
+	},
+	{
+		"create2 of null data",
+		ztree.Record{Type: zkproto.OpCreate2, Path: "/a", ACL: open, ParentCreates: 1},
+		`0000000f 00000002 "/a" ffffffff ` + openHex + ` 00 00000001`,
+	},
+	{
+		"createContainer",
+		ztree.Record{Type: zkproto.OpCreateContainer, Path: "/c", Data: []byte{}, ACL: open, ParentCreates: 2},
+		`00000013 00000002 "/c" 00000000 ` + openHex + ` 00000002`,
+	},
+	{
+		"createTTL",
+		ztree.Record{Type: zkproto.OpCreateTTL, Path: "/t", Data: []byte{}, ACL: open, ParentCreates: 2, TTL: 1000},
+		`00000015 00000002 "/t" 00000000 ` + openHex + ` 00000002 00000000000003e8`,
+	},
 	{"delete", ztree.Record{Type: zkproto.OpDelete, Path: "/a"}, `00000002 00000002 "/a"`},
 	{"deleteContainer", ztree.Record{Type: zkproto.OpDeleteContainer, Path: "/a"}, `00000014 00000002 "/a"`},
 	{"setData", ztree.Record{Type: zkproto.OpSetData, Path: "/a", Data: []byte("z"), Version: 3}, `00000005 00000002 "/a" 00000001 "z" 00000003`},
@@ -62,8 +74,11 @@ var records = []struct {
 	{"multi", ztree.Record{Type: zkproto.OpMulti, Parts: []ztree.Record{
 		{Type: zkproto.OpDelete, Path: "/a"}, {Type: zkproto.OpCheck, Path: "/b", Version: 9},
 	}}, `0000000e 00000002 00000002 00000006 00000002 "/a" 0000000d 0000000a 00000002 "/b" 00000009`},
-	{"failed multi", ztree.Record{Type: zkproto.OpMulti, Parts: []ztree.Record{{Type: zkproto.OpError, Code: zkproto.ErrNoNode}}},
-		`0000000e 00000001 ffffffff 00000004 ffffff9b`},
+	{
+		"failed multi",
+		ztree.Record{Type: zkproto.OpMulti, Parts: []ztree.Record{{Type: zkproto.OpError, Code: zkproto.ErrNoNode}}},
+		`0000000e 00000001 ffffffff 00000004 ffffff9b`,
+	},
 	{"error", ztree.Record{Type: zkproto.OpError, Code: zkproto.ErrNoNode}, `ffffffff ffffff9b`},
 }
 
@@ -109,8 +124,11 @@ func TestOldEntriesAreUnderstood(t *testing.T) {
 		want      ztree.Record
 		digest    int32
 	}{
-		{"create without the parent's counter", `00000001 00000002 "/a" ffffffff 00000000 00`,
-			ztree.Record{Type: zkproto.OpCreate, Path: "/a", ACL: []zkproto.ACL{}, ParentCreates: -1}, 0},
+		{
+			"create without the parent's counter", `00000001 00000002 "/a" ffffffff 00000000 00`,
+			ztree.Record{Type: zkproto.OpCreate, Path: "/a", ACL: []zkproto.ACL{}, ParentCreates: -1},
+			0,
+		},
 		{"closeSession without paths", `fffffff5`, ztree.Record{Type: zkproto.OpCloseSession}, 0},
 		{"closeSession without paths, with a digest", `fffffff5` + digestHex, ztree.Record{Type: zkproto.OpCloseSession}, 2},
 		{"closeSession without a digest", `fffffff5 00000001 00000002 "/a"`, ztree.Record{Type: zkproto.OpCloseSession, Paths: []string{"/a"}}, 0},

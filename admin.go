@@ -23,7 +23,7 @@ const AnyConfig int64 = -1
 
 func (zk *Client) newReconfig(ch Reconfiguration) (*call, error) {
 	cl := zk.core.newCall(zkproto.OpReconfig, "reconfig", "")
-	cl.write, cl.need = true, featureReconfig
+	cl.write = true
 	cl.req.record = zkproto.ReconfigRequest{
 		Joining:    strings.Join(ch.Joining, ","),
 		Leaving:    strings.Join(ch.Leaving, ","),

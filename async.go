@@ -186,7 +186,6 @@ func (a Async) Ephemerals(ctx context.Context, prefix string) Future[[]string] {
 // WhoAmI is [Client.WhoAmI].
 func (a Async) WhoAmI(ctx context.Context) Future[[]ClientInfo] {
 	cl := a.zk.core.newCall(zkproto.OpWhoAmI, "whoami", "")
-	cl.need = featureWhoAmI
 	return begin(ctx, a.zk, cl, nil, takeClients)
 }
 

@@ -111,7 +111,7 @@ func (c *core) newCall(op zkproto.OpCode, name, path string) *call {
 	if cl == nil {
 		cl = &call{pool: &c.pool, ready: make(chan struct{}, 1)}
 	}
-	cl.op, cl.name, cl.path = op, name, path
+	cl.op, cl.name, cl.path, cl.need = op, name, path, featureOf(op)
 	return cl
 }
 

@@ -1,6 +1,7 @@
 package gazoo
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -64,22 +65,22 @@ func Protected() CreateOption { return func(o *createOptions) { o.protected = tr
 // OrSet writes the data over a znode that exists already. Not with Sequential or Protected.
 func OrSet() CreateOption { return func(o *createOptions) { o.set = true } }
 
-func (o *createOptions) mode() (CreateMode, zkproto.OpCode, feature) {
+func (o *createOptions) mode() (CreateMode, zkproto.OpCode) {
 	switch {
 	case o.container:
-		return zkproto.ModeContainer, zkproto.OpCreateContainer, featureContainer
+		return zkproto.ModeContainer, zkproto.OpCreateContainer
 	case o.hasTTL && o.sequential:
-		return zkproto.ModePersistentSequentialTTL, zkproto.OpCreateTTL, featureTTL
+		return zkproto.ModePersistentSequentialTTL, zkproto.OpCreateTTL
 	case o.hasTTL:
-		return zkproto.ModePersistentTTL, zkproto.OpCreateTTL, featureTTL
+		return zkproto.ModePersistentTTL, zkproto.OpCreateTTL
 	case o.ephemeral && o.sequential:
-		return zkproto.ModeEphemeralSequential, zkproto.OpCreate, 0
+		return zkproto.ModeEphemeralSequential, zkproto.OpCreate
 	case o.ephemeral:
-		return zkproto.ModeEphemeral, zkproto.OpCreate, 0
+		return zkproto.ModeEphemeral, zkproto.OpCreate
 	case o.sequential:
-		return zkproto.ModePersistentSequential, zkproto.OpCreate, 0
+		return zkproto.ModePersistentSequential, zkproto.OpCreate
 	}
-	return zkproto.ModePersistent, zkproto.OpCreate, 0
+	return zkproto.ModePersistent, zkproto.OpCreate
 }
 
 func (o *createOptions) validate(path string) error {
@@ -161,12 +162,12 @@ func (zk *Client) newCreate(path string, data []byte, o *createOptions, wantStat
 	if o == nil {
 		o = &createOptions{}
 	}
-	mode, op, need := o.mode()
+	mode, op := o.mode()
 	if op == zkproto.OpCreate && wantStat {
-		op, need = zkproto.OpCreate2, featureCreate2
+		op = zkproto.OpCreate2
 	}
 	cl := zk.core.newCall(op, "create", path)
-	cl.write, cl.need = true, need
+	cl.write = true
 	if err := o.validate(path); err != nil {
 		return cl, err
 	}
@@ -273,12 +274,12 @@ func (zk *Client) createProtected(ctx context.Context, path string, data []byte,
 			return "", err
 		}
 		if ctx.Err() != nil {
-			return "", cmpOr(lost, err)
+			return "", cmp.Or(lost, err)
 		}
 		found, s, ferr := zk.findProtected(ctx, parent, guid)
 		switch {
 		case ferr != nil:
-			return "", cmpOr(lost, err) // the create's own error tells more
+			return "", cmp.Or(lost, err) // the create's own error tells more
 		case found == "":
 		case o.ephemeral && s.EphemeralOwner != zk.SessionID():
 			// It vanishes with the session that is dying. A new name keeps out of its way.

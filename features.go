@@ -28,6 +28,33 @@ const (
 	featureSetWatches                        // every ZooKeeper, but not early ClickHouse Keepers
 )
 
+// featureOf returns what a server must know for an operation, 0 for what every one knows.
+func featureOf(op zkproto.OpCode) feature {
+	switch op {
+	case zkproto.OpCreate2:
+		return featureCreate2
+	case zkproto.OpCreateContainer:
+		return featureContainer
+	case zkproto.OpCreateTTL:
+		return featureTTL
+	case zkproto.OpRemoveWatches:
+		return featureRemoveWatches
+	case zkproto.OpReconfig:
+		return featureReconfig
+	case zkproto.OpMultiRead:
+		return featureMultiRead
+	case zkproto.OpGetEphemerals:
+		return featureEphemerals
+	case zkproto.OpGetAllChildrenNumber:
+		return featureChildrenCount
+	case zkproto.OpAddWatch:
+		return featureAddWatch
+	case zkproto.OpWhoAmI:
+		return featureWhoAmI
+	}
+	return 0
+}
+
 type knowledge uint8
 
 const (

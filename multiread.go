@@ -49,7 +49,6 @@ func (zk *Client) MultiRead(ctx context.Context, reads ...Read) ([]ReadResult, e
 
 func (zk *Client) newMultiRead(reads []Read) (*call, error) {
 	cl := zk.core.newCall(zkproto.OpMultiRead, "multi-read", "")
-	cl.need = featureMultiRead
 	cl.value = reads
 	var problems []error
 	ops := make([]zkproto.MultiOp, len(reads))

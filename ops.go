@@ -218,7 +218,6 @@ func (zk *Client) SetACL(ctx context.Context, path string, acl []ACL, version in
 
 func (zk *Client) newCount(path string) (*call, error) {
 	cl, err := zk.newPathCall(zkproto.OpGetAllChildrenNumber, "count descendants", path)
-	cl.need = featureChildrenCount
 	return cl, err
 }
 
@@ -238,7 +237,6 @@ func (zk *Client) AllChildrenNumber(ctx context.Context, path string) (int, erro
 
 func (zk *Client) newEphemerals(prefix string) (*call, error) {
 	cl := zk.core.newCall(zkproto.OpGetEphemerals, "ephemerals", prefix)
-	cl.need = featureEphemerals
 	cl.req.path = zk.root + prefix
 	if prefix != "" && prefix[0] != '/' {
 		return cl, badArg("prefix", "%q does not begin with '/'", prefix)
@@ -278,7 +276,6 @@ func takePaths(cl *call) []string {
 // Errors: [ErrUnimplemented] on older servers.
 func (zk *Client) WhoAmI(ctx context.Context) ([]ClientInfo, error) {
 	cl := zk.core.newCall(zkproto.OpWhoAmI, "whoami", "")
-	cl.need = featureWhoAmI
 	if err := zk.run(ctx, cl, nil); err != nil {
 		return nil, err
 	}

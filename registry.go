@@ -196,7 +196,6 @@ func (r *registry) tidy(path string, e *watchEntry) {
 func (r *registry) remove(path string, kind zkproto.WatcherType) {
 	cl := r.core.newCall(zkproto.OpRemoveWatches, "remove watches", path)
 	cl.req.path, cl.req.num = path, int32(kind)
-	cl.need = featureRemoveWatches
 	cl.state.Store(callAbandoned) // nobody waits: complete releases it
 	if !r.core.send.background(cl) {
 		cl.release()

@@ -1,6 +1,7 @@
 package gazoo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 )
@@ -154,7 +155,7 @@ func (d *deleter) batch(ctx context.Context, parent string, names []string) erro
 		done, err := d.one(f, ctx)
 		switch {
 		case err != nil:
-			failed = cmpOr(failed, err)
+			failed = cmp.Or(failed, err)
 		case !done:
 			full = append(full, names[i])
 		}
@@ -186,13 +187,6 @@ func (d *deleter) one(f Future[struct{}], ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	return false, err
-}
-
-func cmpOr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // DeleteIfExists is [Client.Delete] for which a missing znode is no error.

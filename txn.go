@@ -60,7 +60,7 @@ func (t *Txn) create(path string, data []byte, wantStat bool, opts []CreateOptio
 	if err == nil && (o.parents || o.protected || o.set) {
 		err = badArg("options", "Parents, Protected and OrSet do not go with transactions")
 	}
-	mode, op, _ := o.mode()
+	mode, op := o.mode()
 	if op == zkproto.OpCreate && wantStat {
 		op = zkproto.OpCreate2
 	}

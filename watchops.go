@@ -147,7 +147,7 @@ func (zk *Client) Watch(ctx context.Context, path string, opts ...StreamOption) 
 	}
 	cl := zk.core.newCall(zkproto.OpAddWatch, "watch", path)
 	cl.req.path, cl.req.num = s.path, int32(g.mode)
-	cl.need, cl.register = featureAddWatch, g
+	cl.register = g
 	err = zk.do(ctx, cl)
 	if err == nil {
 		cl.release()

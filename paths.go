@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gazoo-zk/gazoo/zkproto"
 )
 
 // ValidatePath checks an absolute znode path by the server's own rules: it begins with '/',
@@ -41,16 +43,12 @@ func ValidatePath(path string) error {
 		if r == utf8.RuneError && size == 1 {
 			return badArg("path", "%q is not valid UTF-8", path)
 		}
-		if forbiddenRune(r) {
+		if zkproto.ForbiddenInPath(r) {
 			return badArg("path", "%q holds the character %U, which ZooKeeper forbids", path, r)
 		}
 		i += size - 1
 	}
 	return nil
-}
-
-func forbiddenRune(r rune) bool {
-	return r <= 0x1f || r >= 0x7f && r <= 0x9f || r >= 0xd800 && r <= 0xf8ff || r >= 0xfff0
 }
 
 // NormalizePath drops empty components and a trailing slash, as Kazoo does before each

@@ -3,6 +3,8 @@ package ztree
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gazoo-zk/gazoo/zkproto"
 )
 
 // validPath is the server's full validation (PathUtils.validatePath), on text that Java would
@@ -24,16 +26,12 @@ func validPath(path string) bool {
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(path[i:])
-		if forbidden(r) {
+		if zkproto.ForbiddenInPath(r) {
 			return false
 		}
 		i += size - 1
 	}
 	return true
-}
-
-func forbidden(r rune) bool {
-	return r <= 0x1f || r >= 0x7f && r <= 0x9f || r >= 0xd800 && r <= 0xf8ff || r >= 0xfff0
 }
 
 // roughPath is what create and delete ask of a path before they look at the tree.

@@ -15,21 +15,22 @@ func nodeDigest(n *node, path string) uint64 {
 	if strings.HasPrefix(path, systemPath+"/") {
 		return 0
 	}
+	m := n.rest()
 	var b [60]byte
 	binary.BigEndian.PutUint64(b[0:], uint64(n.czxid))
-	binary.BigEndian.PutUint64(b[8:], uint64(n.mzxid))
-	binary.BigEndian.PutUint64(b[16:], uint64(n.pzxid))
+	binary.BigEndian.PutUint64(b[8:], uint64(m.mzxid))
+	binary.BigEndian.PutUint64(b[16:], uint64(m.pzxid))
 	binary.BigEndian.PutUint64(b[24:], uint64(n.ctime))
-	binary.BigEndian.PutUint64(b[32:], uint64(n.mtime))
-	binary.BigEndian.PutUint32(b[40:], uint32(n.version))
-	binary.BigEndian.PutUint32(b[44:], uint32(n.creates))
-	binary.BigEndian.PutUint32(b[48:], uint32(n.aversion))
-	binary.BigEndian.PutUint64(b[52:], uint64(n.owner))
+	binary.BigEndian.PutUint64(b[32:], uint64(m.mtime))
+	binary.BigEndian.PutUint32(b[40:], uint32(m.version))
+	binary.BigEndian.PutUint32(b[44:], uint32(m.creates))
+	binary.BigEndian.PutUint32(b[48:], uint32(m.aversion))
+	binary.BigEndian.PutUint64(b[52:], uint64(m.owner))
 	if path == "/" {
 		path = ""
 	}
 	sum := crc32.ChecksumIEEE([]byte(path))
-	sum = crc32.Update(sum, crc32.IEEETable, n.data)
+	sum = crc32.Update(sum, crc32.IEEETable, n.data())
 	sum = crc32.Update(sum, crc32.IEEETable, b[:])
 	return uint64(sum)
 }
@@ -54,7 +55,7 @@ func (t *Tree) digestAll(n *node, path string) {
 		return
 	}
 	t.digest += nodeDigest(n, path)
-	for name, kid := range n.kids {
-		t.digestAll(kid, path+"/"+name)
+	for kid := range n.kids().all() {
+		t.digestAll(kid, path+"/"+kid.name())
 	}
 }

@@ -29,8 +29,8 @@ func fuzzy(t *testing.T, a *actor) (*Tree, int64) {
 			t.Fatal(err)
 		}
 		var kids []string
-		for name := range n.kids {
-			kids = append(kids, name)
+		for kid := range n.kids().all() {
+			kids = append(kids, kid.name())
 		}
 		for range a.rnd.IntN(4) {
 			a.step()

@@ -35,6 +35,10 @@ func (l *Loader) AddACL(key int64, acl []zkproto.ACL) {
 func (l *Loader) AddNode(r NodeRecord) error {
 	t := l.t
 	n := t.root
+	if r.Path == "" {
+		n.setText("", r.Data)
+		n.czxid, n.ctime = r.Czxid, r.Ctime
+	}
 	if r.Path != "" {
 		if !validPath(r.Path) {
 			return fmt.Errorf("invalid path %q", r.Path)
@@ -44,10 +48,10 @@ func (l *Loader) AddNode(r NodeRecord) error {
 		if parent == nil {
 			return fmt.Errorf("%q comes before its parent", r.Path)
 		}
-		if parent.kids[name] != nil {
+		if parent.kid(name) != nil {
 			return fmt.Errorf("%q comes twice", r.Path)
 		}
-		n = &node{name: name}
+		n = newNode(name, r.Data, r.Czxid, r.Ctime)
 		n.attach(parent)
 		t.count++
 		t.bytes += int64(len(r.Path))
@@ -56,11 +60,15 @@ func (l *Loader) AddNode(r NodeRecord) error {
 	if !known {
 		t.unknown[n] = struct{}{}
 	}
-	n.data, n.acl, n.owner = r.Data, ref, r.Owner
-	n.czxid, n.mzxid, n.pzxid, n.ctime, n.mtime = r.Czxid, r.Mzxid, r.Pzxid, r.Ctime, r.Mtime
-	n.version, n.aversion, n.creates = r.Version, r.Aversion, r.Creates
+	n.acl = ref
+	m := n.rest()
+	m.mzxid, m.pzxid, m.mtime, m.owner = r.Mzxid, r.Pzxid, r.Mtime, r.Owner
+	m.version, m.aversion, m.creates = r.Version, r.Aversion, r.Creates
+	if m != n.rest() {
+		*n.change() = m
+	}
 	t.acls.use(ref, 1)
-	t.bytes += int64(len(n.data))
+	t.bytes += int64(n.size())
 	return nil
 }
 
@@ -86,7 +94,7 @@ func (l *Loader) Finish(zxid int64) *Tree {
 
 func (t *Tree) indexAll(n *node) {
 	t.index(n)
-	for _, kid := range n.kids {
+	for kid := range n.kids().all() {
 		t.indexAll(kid)
 	}
 }

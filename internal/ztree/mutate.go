@@ -10,25 +10,27 @@ func (t *Tree) insert(path string, parent *node, n *node, parentCreates int32) {
 	parentPath, _ := split(path)
 	t.preserve(parent)
 	t.undigest(parent, parentPath)
-	creates, pzxid := parent.creates, parent.pzxid
+	was := parent.rest()
 	n.attach(parent)
 	n.snap = t.snapGen
-	parent.creates = parentCreates
-	parent.pzxid = max(parent.pzxid, n.czxid)
+	m := parent.change()
+	m.creates, m.pzxid = parentCreates, max(m.pzxid, n.czxid)
 	t.redigest(parent, parentPath)
 	t.redigest(n, path)
 	t.index(n)
 	t.count++
-	t.bytes += int64(len(path) + len(n.data))
+	t.bytes += int64(len(path) + n.size())
 	t.acls.use(n.acl, 1)
-	t.later(func() {
-		t.unindex(n)
-		n.detach()
-		parent.creates, parent.pzxid = creates, pzxid
-		t.count--
-		t.bytes -= int64(len(path) + len(n.data))
-		t.acls.use(n.acl, -1)
-	})
+	if t.undoable() {
+		t.later(func() {
+			t.unindex(n)
+			n.detach()
+			m.creates, m.pzxid = was.creates, was.pzxid
+			t.count--
+			t.bytes -= int64(len(path) + n.size())
+			t.acls.use(n.acl, -1)
+		})
+	}
 	t.quotaInserted(path, n)
 	t.changes = append(t.changes, Change{zkproto.EventCreated, path, t.acls.list(n.acl), t.acls.list(parent.acl)})
 }
@@ -44,37 +46,46 @@ func (t *Tree) remove(path string, n *node, zxid int64) {
 	t.unindex(n)
 	delete(t.unknown, n)
 	n.detach()
-	pzxid := parent.pzxid
-	parent.pzxid = max(parent.pzxid, zxid)
+	m := parent.more
+	pzxid := m.pzxid
+	m.pzxid = max(pzxid, zxid)
 	t.redigest(parent, parentPath)
 	t.count--
-	t.bytes -= int64(len(path) + len(n.data))
+	t.bytes -= int64(len(path) + n.size())
 	t.changes = append(t.changes, Change{zkproto.EventDeleted, path, t.acls.list(n.acl), t.acls.list(parent.acl)})
 	t.acls.use(n.acl, -1)
-	t.later(func() {
-		t.acls.use(n.acl, 1)
-		n.attach(parent)
-		parent.pzxid = pzxid
-		t.index(n)
-		t.count++
-		t.bytes += int64(len(path) + len(n.data))
-	})
+	if t.undoable() {
+		t.later(func() {
+			t.acls.use(n.acl, 1)
+			n.attach(parent)
+			m.pzxid = pzxid
+			t.index(n)
+			t.count++
+			t.bytes += int64(len(path) + n.size())
+		})
+	}
 	t.quotaRemoved(path, n)
 }
 
 // write replaces a znode's data.
 func (t *Tree) write(path string, n *node, data []byte, version int32, zxid, now int64) {
-	old := *n
 	t.preserve(n)
 	t.undigest(n, path)
-	n.data, n.version, n.mzxid, n.mtime = data, version, zxid, now
+	m := n.change()
+	text, null, was := n.text, n.null, *m
+	more := int64(len(data) - n.size())
+	n.setText(n.name(), data)
+	m.version, m.mzxid, m.mtime = version, zxid, now
 	t.redigest(n, path)
-	t.bytes += int64(len(data) - len(old.data))
-	t.later(func() {
-		n.data, n.version, n.mzxid, n.mtime = old.data, old.version, old.mzxid, old.mtime
-		t.bytes -= int64(len(data) - len(old.data))
-	})
-	t.quotaWritten(path, int64(len(data)-len(old.data)))
+	t.bytes += more
+	if t.undoable() {
+		t.later(func() {
+			n.text, n.null = text, null
+			m.version, m.mzxid, m.mtime = was.version, was.mzxid, was.mtime
+			t.bytes -= more
+		})
+	}
+	t.quotaWritten(path, more)
 	t.changes = append(t.changes, Change{zkproto.EventDataChanged, path, t.acls.list(n.acl), nil})
 }
 
@@ -86,7 +97,8 @@ func (t *Tree) protect(path string, n *node, acl []zkproto.ACL, aversion int32) 
 	t.acls.use(ref, 1)
 	t.acls.use(n.acl, -1)
 	delete(t.unknown, n)
-	n.acl, n.aversion = ref, aversion
+	n.acl = ref
+	n.change().aversion = aversion
 	t.redigest(n, path)
 }
 
@@ -94,12 +106,12 @@ func (t *Tree) protect(path string, n *node, acl []zkproto.ACL, aversion int32) 
 func (t *Tree) index(n *node) {
 	switch t.kind(n) {
 	case kindEphemeral:
-		s := t.sessions[n.owner]
+		s := t.sessions[n.owner()]
 		if s == nil {
 			// The session's end is still to come in the log, or its start lies before a
 			// fuzzy snapshot: see Loader.Finish.
 			s = &session{}
-			t.sessions[n.owner] = s
+			t.sessions[n.owner()] = s
 		}
 		if s.ephemerals == nil {
 			s.ephemerals = make(map[*node]struct{})
@@ -113,7 +125,7 @@ func (t *Tree) index(n *node) {
 func (t *Tree) unindex(n *node) {
 	switch t.kind(n) {
 	case kindEphemeral:
-		if s := t.sessions[n.owner]; s != nil {
+		if s := t.sessions[n.owner()]; s != nil {
 			delete(s.ephemerals, n)
 		}
 	case kindContainer, kindTTL:

@@ -2,24 +2,118 @@ package ztree
 
 import (
 	"strings"
+	"unsafe"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
 
-// node is a znode. There can be millions: fields are chosen for size.
+// node is a znode. There can be millions, most of them never changed since they were made: what
+// these need is here, in 64 bytes, and the rest in more.
 type node struct {
-	name   string
-	parent *node // nil for the root, and once deleted
-	data   []byte
-	kids   map[string]*node // nil without children
+	text   string // the name, and the data behind it
+	parent *node  // nil for the root, and once deleted
+	more   *more  // nil while all of it is as it was at first
 
-	czxid, mzxid, pzxid int64
-	ctime, mtime        int64 // milliseconds since 1970
+	czxid, ctime int64 // milliseconds since 1970
+	acl          aclRef
+	snap         uint32 // newest snapshot that has it, or does not want it
+	nameLen      uint32
+	null         bool // the data is the null buffer
+}
+
+// more is what changes about a znode, and what only some have.
+type more struct {
+	mzxid, pzxid, mtime int64
 	owner               int64 // session of an ephemeral, or one of the codes below
+	kids                *kids // nil without children
 	version, aversion   int32
 	creates             int32 // children ever created: names sequential ones, makes cversion
-	acl                 aclRef
-	snap                uint32 // newest snapshot that has it, or does not want it
+}
+
+// newNode makes a znode that nothing has happened to since.
+func newNode(name string, data []byte, zxid, time int64) *node {
+	n := &node{czxid: zxid, ctime: time, nameLen: uint32(len(name))}
+	n.setText(name, data)
+	return n
+}
+
+// rest returns what may be in more.
+func (n *node) rest() more {
+	if n.more != nil {
+		return *n.more
+	}
+	return more{mzxid: n.czxid, pzxid: n.czxid, mtime: n.ctime}
+}
+
+// change returns the place of what is about to be changed.
+func (n *node) change() *more {
+	if n.more == nil {
+		m := n.rest()
+		n.more = &m
+	}
+	return n.more
+}
+
+func (n *node) name() string { return n.text[:n.nameLen] }
+
+// data returns the data, which nobody may change: readers and logs hold on to it.
+func (n *node) data() []byte {
+	if n.null {
+		return nil
+	}
+	if n.size() == 0 {
+		return []byte{}
+	}
+	return unsafe.Slice(unsafe.StringData(n.text[n.nameLen:]), n.size())
+}
+
+func (n *node) size() int { return len(n.text) - int(n.nameLen) }
+
+// setText stores the name and a copy of the data.
+func (n *node) setText(name string, data []byte) {
+	b := make([]byte, len(name)+len(data))
+	copy(b[copy(b, name):], data)
+	n.text, n.null = unsafe.String(unsafe.SliceData(b), len(b)), data == nil
+}
+
+func (n *node) owner() int64 {
+	if n.more == nil {
+		return 0
+	}
+	return n.more.owner
+}
+
+func (n *node) version() int32 {
+	if n.more == nil {
+		return 0
+	}
+	return n.more.version
+}
+
+// creates returns how many children were ever created.
+func (n *node) creates() int32 {
+	if n.more == nil {
+		return 0
+	}
+	return n.more.creates
+}
+
+func (n *node) kids() *kids {
+	if n.more == nil {
+		return nil
+	}
+	return n.more.kids
+}
+
+// kid returns a child, or nil.
+func (n *node) kid(name string) *node { return n.kids().get(name) }
+
+// kidCount returns the number of children.
+func (n *node) kidCount() int {
+	if k := n.kids(); k != nil {
+		return k.count
+	}
+	return 0
 }
 
 // Owners that are no sessions. A TTL owner carries the TTL in its low 40 bits.
@@ -53,18 +147,19 @@ func kindOf(owner int64, extended bool) kind {
 	return kindEphemeral
 }
 
-func (t *Tree) kind(n *node) kind { return kindOf(n.owner, t.opt.ExtendedTypes) }
+func (t *Tree) kind(n *node) kind { return kindOf(n.owner(), t.opt.ExtendedTypes) }
 
 // stat makes the stat that clients see.
 func (t *Tree) stat(n *node) zkproto.Stat {
+	m := n.rest()
 	s := zkproto.Stat{
-		Czxid: n.czxid, Mzxid: n.mzxid, Pzxid: n.pzxid, Ctime: n.ctime, Mtime: n.mtime,
-		Version: n.version, Aversion: n.aversion,
-		Cversion:   2*n.creates - int32(len(n.kids)),
-		DataLength: int32(len(n.data)), NumChildren: int32(len(n.kids)),
+		Czxid: n.czxid, Mzxid: m.mzxid, Pzxid: m.pzxid, Ctime: n.ctime, Mtime: m.mtime,
+		Version: m.version, Aversion: m.aversion,
+		Cversion:   2*m.creates - int32(n.kidCount()),
+		DataLength: int32(n.size()), NumChildren: int32(n.kidCount()),
 	}
 	if t.kind(n) == kindEphemeral {
-		s.EphemeralOwner = n.owner
+		s.EphemeralOwner = m.owner
 	}
 	return s
 }
@@ -76,12 +171,12 @@ func (n *node) path() string {
 	}
 	size := 0
 	for x := n; x.parent != nil; x = x.parent {
-		size += 1 + len(x.name)
+		size += 1 + int(x.nameLen)
 	}
 	b := make([]byte, size)
 	for x := n; x.parent != nil; x = x.parent {
-		size -= len(x.name)
-		copy(b[size:], x.name)
+		size -= int(x.nameLen)
+		copy(b[size:], x.name())
 		size--
 		b[size] = '/'
 	}
@@ -101,7 +196,7 @@ func (t *Tree) find(path string) *node {
 	for rest := path[1:]; ; {
 		name, below, more := strings.Cut(rest, "/")
 		// An empty name is no child of anybody: names are validated before they are stored.
-		if n = n.kids[name]; n == nil || !more {
+		if n = n.kid(name); n == nil || !more {
 			return n
 		}
 		rest = below
@@ -116,18 +211,19 @@ func split(path string) (parent, name string) {
 
 // attach makes n a child of parent.
 func (n *node) attach(parent *node) {
-	if parent.kids == nil {
-		parent.kids = make(map[string]*node)
+	m := parent.change()
+	if m.kids == nil {
+		m.kids = &kids{}
 	}
-	parent.kids[n.name] = n
+	m.kids.add(n)
 	n.parent = parent
 }
 
 // detach takes n away from its parent.
 func (n *node) detach() {
-	delete(n.parent.kids, n.name)
-	if len(n.parent.kids) == 0 {
-		n.parent.kids = nil
+	m := n.parent.more
+	if m.kids.remove(n); m.kids.count == 0 {
+		m.kids = nil
 	}
 	n.parent = nil
 }

@@ -92,32 +92,36 @@ func (t *Tree) quotaInserted(path string, n *node) {
 	if target, name, ok := quotaTarget(path); ok {
 		switch name {
 		case limitsName:
-			t.limit(target, n.data)
+			t.limit(target, n.data())
 		case statsName:
 			t.recount(target)
 		}
 		return
 	}
-	t.account(path, 1, int64(len(n.data)))
+	t.account(path, 1, int64(n.size()))
 }
 
 func (t *Tree) quotaRemoved(path string, n *node) {
 	if target, name, ok := quotaTarget(path); ok {
 		if q := t.quotas[target]; q != nil && name == limitsName {
 			q.hasLimits = false
-			t.later(func() { q.hasLimits = true })
+			if t.undoable() {
+				t.later(func() { q.hasLimits = true })
+			}
 		}
 		return
 	}
-	t.account(path, -1, -int64(len(n.data)))
+	t.account(path, -1, -int64(n.size()))
 }
 
 func (t *Tree) quotaWritten(path string, bytes int64) {
 	if target, name, ok := quotaTarget(path); ok {
 		if q := t.quotas[target]; q != nil && name == limitsName {
 			old := q.limits
-			q.limits = parseLimits(t.find(path).data)
-			t.later(func() { q.limits = old })
+			q.limits = parseLimits(t.find(path).data())
+			if t.undoable() {
+				t.later(func() { q.limits = old })
+			}
 		}
 		return
 	}
@@ -133,7 +137,9 @@ func (t *Tree) limit(target string, data []byte) {
 	}
 	old := *q
 	q.limits, q.hasLimits = parseLimits(data), true
-	t.later(func() { *q = old })
+	if t.undoable() {
+		t.later(func() { *q = old })
+	}
 	t.recount(target)
 }
 
@@ -149,13 +155,15 @@ func (t *Tree) recount(target string) {
 	if n := t.find(target); n != nil {
 		q.count, q.bytes = usage(n)
 	}
-	t.later(func() { *q = old })
+	if t.undoable() {
+		t.later(func() { *q = old })
+	}
 	t.writeStats(target, q)
 }
 
 func usage(n *node) (count, bytes int64) {
-	count, bytes = 1, int64(len(n.data))
-	for _, kid := range n.kids {
+	count, bytes = 1, int64(n.size())
+	for kid := range n.kids().all() {
 		c, b := usage(kid)
 		count += c
 		bytes += b
@@ -170,10 +178,12 @@ func (t *Tree) account(path string, count, bytes int64) {
 	}
 	q.count += count
 	q.bytes += bytes
-	t.later(func() {
-		q.count -= count
-		q.bytes -= bytes
-	})
+	if t.undoable() {
+		t.later(func() {
+			q.count -= count
+			q.bytes -= bytes
+		})
+	}
 	t.writeStats(target, q)
 }
 
@@ -184,13 +194,15 @@ func (t *Tree) writeStats(target string, q *quota) {
 		return
 	}
 	t.preserve(n)
-	old := n.data
-	n.data = fmt.Appendf(nil, "count=%d,bytes=%d", q.count, q.bytes)
-	t.bytes += int64(len(n.data) - len(old))
-	t.later(func() {
-		t.bytes -= int64(len(n.data) - len(old))
-		n.data = old
-	})
+	text, null, size := n.text, n.null, n.size()
+	n.setText(statsName, fmt.Appendf(nil, "count=%d,bytes=%d", q.count, q.bytes))
+	t.bytes += int64(n.size() - size)
+	if t.undoable() {
+		t.later(func() {
+			t.bytes -= int64(n.size() - size)
+			n.text, n.null = text, null
+		})
+	}
 }
 
 // rebuildQuotas counts everything anew, after a snapshot was loaded.
@@ -201,11 +213,11 @@ func (t *Tree) rebuildQuotas() {
 	}
 	var visit func(n *node, path string)
 	visit = func(n *node, path string) {
-		if kid := n.kids[limitsName]; kid != nil && path != "" {
-			t.limit(path, kid.data)
+		if kid := n.kid(limitsName); kid != nil && path != "" {
+			t.limit(path, kid.data())
 		}
-		for name, kid := range n.kids {
-			visit(kid, path+"/"+name)
+		for kid := range n.kids().all() {
+			visit(kid, path+"/"+kid.name())
 		}
 	}
 	visit(root, "")

@@ -27,7 +27,7 @@ func (t *Tree) Get(c *Caller, path string) ([]byte, zkproto.Stat, zkproto.Code) 
 	if code != zkproto.OK {
 		return nil, zkproto.Stat{}, code
 	}
-	return n.data, t.stat(n), zkproto.OK
+	return n.data(), t.stat(n), zkproto.OK
 }
 
 // Children answers a getChildren request, in no order.
@@ -36,9 +36,9 @@ func (t *Tree) Children(c *Caller, path string) ([]string, zkproto.Stat, zkproto
 	if code != zkproto.OK {
 		return nil, zkproto.Stat{}, code
 	}
-	names := make([]string, 0, len(n.kids))
-	for name := range n.kids {
-		names = append(names, name)
+	names := make([]string, 0, n.kidCount())
+	for kid := range n.kids().all() {
+		names = append(names, kid.name())
 	}
 	return names, t.stat(n), zkproto.OK
 }
@@ -56,8 +56,8 @@ func (t *Tree) Count(c *Caller, path string) (int32, zkproto.Code) {
 }
 
 func descendants(n *node) int {
-	total := len(n.kids)
-	for _, kid := range n.kids {
+	total := n.kidCount()
+	for kid := range n.kids().all() {
 		total += descendants(kid)
 	}
 	return total

@@ -2,6 +2,7 @@ package ztree
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
@@ -70,16 +71,16 @@ func (t *Tree) replayDelete(path string, zxid int64) {
 		return
 	}
 	above, _ := split(path)
-	if parent := t.find(above); parent != nil && parent.pzxid < zxid {
+	if parent := t.find(above); parent != nil && parent.rest().pzxid < zxid {
 		t.undigest(parent, above)
-		parent.pzxid = zxid
+		parent.change().pzxid = zxid
 		t.redigest(parent, above)
 	}
 }
 
 func (t *Tree) removeAll(path string, n *node, zxid int64) {
-	for name, kid := range n.kids {
-		t.removeAll(path+"/"+name, kid, zxid)
+	for _, kid := range slices.Collect(n.kids().all()) {
+		t.removeAll(path+"/"+kid.name(), kid, zxid)
 	}
 	t.remove(path, n, zxid)
 }
@@ -95,26 +96,27 @@ func (t *Tree) replayCreate(txn *Txn, rec *Record) error {
 	}
 	creates := rec.ParentCreates
 	if creates == -1 {
-		creates = parent.creates + 1 // very old logs
+		creates = parent.creates() + 1 // very old logs
 	}
-	if creates-parent.creates < 0 { // the snapshot is ahead; a difference, for counters wrap
-		creates = parent.creates
+	if creates-parent.creates() < 0 { // the snapshot is ahead; a difference, for counters wrap
+		creates = parent.creates()
 	}
-	n := parent.kids[name]
+	n := parent.kid(name)
 	if n == nil {
 		t.applyCreate(txn, rec, parent, name)
-		if parent.creates != creates {
+		if parent.creates() != creates {
 			t.undigest(parent, above)
-			parent.creates = creates
+			parent.change().creates = creates
 			t.redigest(parent, above)
 		}
 		return nil
 	}
 	if _, unknown := t.unknown[n]; unknown {
-		t.protect(rec.Path, n, rec.ACL, n.aversion)
+		t.protect(rec.Path, n, rec.ACL, n.rest().aversion)
 	}
 	t.undigest(parent, above)
-	parent.creates, parent.pzxid = creates, max(parent.pzxid, txn.Zxid)
+	m := parent.change()
+	m.creates, m.pzxid = creates, max(m.pzxid, txn.Zxid)
 	t.redigest(parent, above)
 	return nil
 }

@@ -30,7 +30,7 @@ func (t *Tree) CloseSession(id int64, cxid int32, now int64) Outcome {
 
 func (t *Tree) closeSession(id int64, paths []string, zxid int64) {
 	for _, path := range paths {
-		if n := t.find(path); n != nil && n.owner == id {
+		if n := t.find(path); n != nil && n.owner() == id {
 			t.remove(path, n, zxid)
 		}
 	}

@@ -2,7 +2,7 @@ package ztree
 
 import (
 	"iter"
-	"maps"
+	"slices"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
@@ -24,10 +24,11 @@ func record(n *node, path string) NodeRecord {
 	if path == "/" {
 		path = ""
 	}
+	m := n.rest()
 	return NodeRecord{
-		Path: path, Data: n.data, ACLKey: n.acl.key(),
-		Czxid: n.czxid, Mzxid: n.mzxid, Pzxid: n.pzxid, Ctime: n.ctime, Mtime: n.mtime,
-		Owner: n.owner, Version: n.version, Aversion: n.aversion, Creates: n.creates,
+		Path: path, Data: n.data(), ACLKey: n.acl.key(),
+		Czxid: n.czxid, Mzxid: m.mzxid, Pzxid: m.pzxid, Ctime: n.ctime, Mtime: m.mtime,
+		Owner: m.owner, Version: m.version, Aversion: m.aversion, Creates: m.creates,
 	}
 }
 
@@ -99,8 +100,8 @@ func (s *Snapshot) walk() iter.Seq[*node] {
 			if !yield(n) {
 				return false
 			}
-			// Map iteration allows changes by whoever runs between two steps.
-			for kid := range maps.Values(n.kids) {
+			// The list of this moment will do: whoever came later or is gone has been seen to.
+			for _, kid := range slices.Collect(n.kids().all()) {
 				if !visit(kid) {
 					return false
 				}

@@ -67,7 +67,7 @@ func New(opt Options) *Tree {
 	t := empty(opt)
 	t.install(quotaPath)
 	config := t.install(configPath)
-	config.aversion = -1 // as Apache's, which sets its ACL without counting
+	config.change().aversion = -1 // as Apache's, which sets its ACL without counting
 	config.acl = t.acls.intern([]zkproto.ACL{{Perms: zkproto.PermRead, Scheme: "world", ID: "anyone"}})
 	t.digest = 0
 	t.digestAll(t.root, "")
@@ -80,7 +80,7 @@ func empty(opt Options) *Tree {
 		opt.Schemes = DefaultSchemes()
 	}
 	return &Tree{
-		opt: opt, root: &node{data: []byte{}}, count: 1,
+		opt: opt, root: newNode("", []byte{}, 0, 0), count: 1,
 		acls: newACLTable(), sessions: make(map[int64]*session),
 		reap: make(map[*node]struct{}), quotas: make(map[string]*quota),
 	}
@@ -93,7 +93,7 @@ func (t *Tree) install(path string) *node {
 		return n
 	}
 	above, name := split(path)
-	n := &node{name: name, data: []byte{}}
+	n := newNode(name, []byte{}, 0, 0)
 	n.attach(t.install(above))
 	t.count++
 	t.bytes += int64(len(path))
@@ -124,9 +124,9 @@ func (t *Tree) EphemeralCount() int {
 	return n
 }
 
-// later registers how to take a change back, when there may be a need to.
-func (t *Tree) later(f func()) {
-	if t.undo != nil {
-		t.undo = append(t.undo, f)
-	}
-}
+// undoable says whether changes may have to be taken back, so that closures which can do it are
+// made only then.
+func (t *Tree) undoable() bool { return t.undo != nil }
+
+// later registers how to take a change back.
+func (t *Tree) later(f func()) { t.undo = append(t.undo, f) }

@@ -60,13 +60,13 @@ func (t *Tree) create(c *Caller, txn *Txn, op zkproto.MultiOp, inMulti bool) Out
 		return Outcome{Code: zkproto.ErrNoAuth}
 	}
 	if op.Mode.Sequential() {
-		path += fmt.Sprintf("%010d", parent.creates)
+		path += fmt.Sprintf("%010d", parent.creates())
 	}
 	if !validPath(path) {
 		return Outcome{Code: zkproto.ErrBadArguments}
 	}
 	_, name := split(path)
-	if path == "/" || parent.kids[name] != nil {
+	if path == "/" || parent.kid(name) != nil {
 		return Outcome{Code: zkproto.ErrNodeExists}
 	}
 	if t.kind(parent) == kindEphemeral {
@@ -75,7 +75,7 @@ func (t *Tree) create(c *Caller, txn *Txn, op zkproto.MultiOp, inMulti bool) Out
 	if t.quotaRefuses(path, int64(len(op.Data)), 1) {
 		return Outcome{Code: zkproto.ErrQuotaExceeded}
 	}
-	rec := Record{Type: op.Op, Path: path, Data: op.Data, ACL: acl, ParentCreates: parent.creates + 1}
+	rec := Record{Type: op.Op, Path: path, Data: op.Data, ACL: acl, ParentCreates: parent.creates() + 1}
 	switch {
 	case op.Op == zkproto.OpCreateTTL && op.Mode.TTL():
 		rec.TTL = op.TTL
@@ -124,17 +124,16 @@ func (t *Tree) checkMode(op zkproto.MultiOp, inMulti bool) zkproto.Code {
 }
 
 func (t *Tree) applyCreate(txn *Txn, rec *Record, parent *node, name string) *node {
-	n := &node{
-		name: name, data: rec.Data, acl: t.acls.intern(rec.ACL),
-		czxid: txn.Zxid, mzxid: txn.Zxid, pzxid: txn.Zxid, ctime: txn.Time, mtime: txn.Time,
-	}
+	n := newNode(name, rec.Data, txn.Zxid, txn.Time)
+	n.acl = t.acls.intern(rec.ACL)
+	rec.Data = n.data()
 	switch {
 	case rec.Type == zkproto.OpCreateContainer:
-		n.owner = ownerContainer
+		n.change().owner = ownerContainer
 	case rec.Type == zkproto.OpCreateTTL:
-		n.owner = ownerTTL | rec.TTL
+		n.change().owner = ownerTTL | rec.TTL
 	case rec.Ephemeral:
-		n.owner = txn.Session
+		n.change().owner = txn.Session
 	}
 	t.insert(rec.Path, parent, n, rec.ParentCreates)
 	return n
@@ -157,9 +156,9 @@ func (t *Tree) delete(c *Caller, txn *Txn, op zkproto.MultiOp) Outcome {
 	switch {
 	case n == nil:
 		return Outcome{Code: zkproto.ErrNoNode}
-	case op.Version != -1 && op.Version != n.version:
+	case op.Version != -1 && op.Version != n.version():
 		return Outcome{Code: zkproto.ErrBadVersion}
-	case len(n.kids) > 0:
+	case n.kidCount() > 0:
 		return Outcome{Code: zkproto.ErrNotEmpty}
 	}
 	txn.Record = Record{Type: zkproto.OpDelete, Path: path}
@@ -186,13 +185,14 @@ func (t *Tree) setData(c *Caller, txn *Txn, op zkproto.MultiOp) Outcome {
 		return Outcome{Code: zkproto.ErrNoNode}
 	case !t.allowed(c, n, zkproto.PermWrite):
 		return Outcome{Code: zkproto.ErrNoAuth}
-	case t.quotaRefuses(op.Path, int64(len(op.Data)-len(n.data)), 0):
+	case t.quotaRefuses(op.Path, int64(len(op.Data)-n.size()), 0):
 		return Outcome{Code: zkproto.ErrQuotaExceeded}
-	case op.Version != -1 && op.Version != n.version:
+	case op.Version != -1 && op.Version != n.version():
 		return Outcome{Code: zkproto.ErrBadVersion}
 	}
-	txn.Record = Record{Type: zkproto.OpSetData, Path: op.Path, Data: op.Data, Version: n.version + 1}
-	t.write(op.Path, n, op.Data, n.version+1, txn.Zxid, txn.Time)
+	version := n.version() + 1
+	t.write(op.Path, n, op.Data, version, txn.Zxid, txn.Time)
+	txn.Record = Record{Type: zkproto.OpSetData, Path: op.Path, Data: n.data(), Version: version}
 	return Outcome{Stat: t.stat(n)}
 }
 
@@ -210,11 +210,12 @@ func (t *Tree) setACL(c *Caller, txn *Txn, op zkproto.MultiOp) Outcome {
 		return Outcome{Code: zkproto.ErrNoNode}
 	case !t.allowed(c, n, zkproto.PermAdmin):
 		return Outcome{Code: zkproto.ErrNoAuth}
-	case op.Version != -1 && op.Version != n.aversion:
+	case op.Version != -1 && op.Version != n.rest().aversion:
 		return Outcome{Code: zkproto.ErrBadVersion}
 	}
-	txn.Record = Record{Type: zkproto.OpSetACL, Path: op.Path, ACL: acl, Version: n.aversion + 1}
-	t.protect(op.Path, n, acl, n.aversion+1)
+	version := n.rest().aversion + 1
+	txn.Record = Record{Type: zkproto.OpSetACL, Path: op.Path, ACL: acl, Version: version}
+	t.protect(op.Path, n, acl, version)
 	return Outcome{Stat: t.stat(n)}
 }
 
@@ -228,10 +229,10 @@ func (t *Tree) check(c *Caller, txn *Txn, op zkproto.MultiOp) Outcome {
 		return Outcome{Code: zkproto.ErrNoNode}
 	case !t.allowed(c, n, zkproto.PermRead):
 		return Outcome{Code: zkproto.ErrNoAuth}
-	case op.Version != -1 && op.Version != n.version:
+	case op.Version != -1 && op.Version != n.version():
 		return Outcome{Code: zkproto.ErrBadVersion}
 	}
-	txn.Record = Record{Type: zkproto.OpCheck, Path: op.Path, Version: n.version}
+	txn.Record = Record{Type: zkproto.OpCheck, Path: op.Path, Version: n.version()}
 	return Outcome{}
 }
 
@@ -260,14 +261,14 @@ func (t *Tree) Due(now int64) []string {
 }
 
 func (t *Tree) due(n *node, now int64) bool {
-	if len(n.kids) > 0 {
+	if n.kidCount() > 0 {
 		return false
 	}
 	switch t.kind(n) {
 	case kindContainer:
-		return n.creates > 0 // one that never had a child stays
+		return n.creates() > 0 // one that never had a child stays
 	case kindTTL:
-		return now-n.mtime > n.owner&ttlMask
+		return now-n.more.mtime > n.more.owner&ttlMask
 	}
 	return false
 }

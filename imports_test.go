@@ -18,6 +18,7 @@ var allowed = map[string][]string{
 	"internal/faultproxy": nil,
 	"internal/testcert":   nil,
 	"internal/leak":       nil,
+	"internal/rawzk":      {"zkproto"},
 	"internal/ztree":      {"zkproto"},
 	"internal/zkdisk":     {"internal/ztree", "zkproto"},
 	"internal/testlog":    nil,

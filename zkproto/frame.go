@@ -55,6 +55,7 @@ const (
 type FrameReader struct {
 	r       io.Reader
 	limit   int
+	head    int // of an oversized frame, what is read before it is refused
 	buf     []byte
 	start   int   // buf[start:end] has been read from r, but not been returned
 	end     int   //
@@ -67,10 +68,15 @@ type FrameReader struct {
 // NewFrameReader returns a FrameReader over r that refuses frames above limit
 // bytes. A limit of 0 or less is none but that of the length field.
 func NewFrameReader(r io.Reader, limit int) *FrameReader {
-	f := &FrameReader{r: r}
+	f := &FrameReader{r: r, head: ReplyHeaderSize}
 	f.SetLimit(limit)
 	return f
 }
+
+// SetHead changes how many bytes of a frame above the limit are read before it
+// is refused, at most [ReplyHeaderSize], the default: 0 refuses it for its
+// length alone, which is for servers, whose peers may send no more than that.
+func (f *FrameReader) SetHead(n int) { f.head = min(max(n, 0), ReplyHeaderSize) }
 
 // SetLimit changes the limit for the frames that follow.
 func (f *FrameReader) SetLimit(limit int) {
@@ -83,7 +89,7 @@ func (f *FrameReader) SetLimit(limit int) {
 // Next returns the next frame without its length. The slice is valid until the
 // next call.
 //
-// A frame above the limit returns its first bytes, at most [ReplyHeaderSize],
+// A frame above the limit returns its first bytes, as many as SetHead says,
 // and a [*FrameSizeError]; the next call drops the rest without storing it, so
 // the stream stays usable. A negative length is [ErrCorrupt], for good. The
 // end of the stream is io.EOF between two frames, io.ErrUnexpectedEOF inside
@@ -105,7 +111,7 @@ func (f *FrameReader) Next() ([]byte, error) {
 		return nil, ErrCorrupt
 	}
 	if size > f.limit {
-		head := min(size, ReplyHeaderSize)
+		head := min(size, f.head)
 		if err := f.fill(4 + head); err != nil {
 			return nil, err
 		}
@@ -136,7 +142,7 @@ func (f *FrameReader) Buffered() bool {
 	}
 	size := int(int32(binary.BigEndian.Uint32(f.buf[f.start+f.skip:])))
 	if size > f.limit {
-		size = min(size, ReplyHeaderSize)
+		size = min(size, f.head)
 	}
 	return have-4 >= size // a negative size needs no more bytes to be refused
 }

@@ -125,6 +125,23 @@ func TestFrameReaderSkipsAShortOversizedFrame(t *testing.T) {
 	}
 }
 
+func TestFrameReaderRefusesALengthAlone(t *testing.T) {
+	// Nothing comes behind the length, and nothing is needed.
+	fr := zkproto.NewFrameReader(bytes.NewReader(unhex(t, "00000001 61 00000003")), 2)
+	fr.SetHead(0)
+	if got, err := fr.Next(); err != nil || string(got) != "a" {
+		t.Fatalf("Next() = %q, %v, want a", got, err)
+	}
+	if !fr.Buffered() {
+		t.Error("Buffered() = false, but Next needs no read to refuse")
+	}
+	if head, err := fr.Next(); len(head) != 0 {
+		t.Errorf("Next() = %q, want no head", head)
+	} else if _, ok := errors.AsType[*zkproto.FrameSizeError](err); !ok {
+		t.Errorf("Next() = %v, want a FrameSizeError", err)
+	}
+}
+
 func TestFrameReaderRefusesNegativeLengthForGood(t *testing.T) {
 	fr := zkproto.NewFrameReader(bytes.NewReader(unhex(t, "00000001 61 ffffffff 00000001 62")), 0)
 	if got, err := fr.Next(); err != nil || string(got) != "a" {

@@ -294,6 +294,7 @@ func (c *conn) greet() (*zkproto.FrameReader, bool) {
 		return nil, false
 	}
 	frames := zkproto.NewFrameReader(io.MultiReader(bytes.NewReader(first[:]), c.nc), c.srv.cfg.maxRequest)
+	frames.SetHead(0) // refused for its length alone
 	frame, err := frames.Next()
 	if err != nil {
 		return nil, false

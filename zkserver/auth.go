@@ -93,7 +93,7 @@ func (c *conn) authenticate(xid int32, req zkproto.AuthRequest) bool {
 	ids, err := c.prove(req)
 	if err != nil {
 		c.srv.stats.authFailed.Add(1)
-		c.sendNow(zkproto.ReplyHeader{Xid: xid, Err: zkproto.ErrAuthFailed}.AppendTo(nil), true)
+		c.expel(zkproto.ReplyHeader{Xid: xid, Err: zkproto.ErrAuthFailed})
 		return false
 	}
 	have := slices.Clone(c.identities())
@@ -105,6 +105,14 @@ func (c *conn) authenticate(xid int32, req zkproto.AuthRequest) bool {
 	c.ids.Store(&have)
 	c.sendNow(zkproto.ReplyHeader{Xid: xid}.AppendTo(nil), false)
 	return true
+}
+
+// mayAsk reports whether the connection has proved what the server requires of whoever asks.
+func (c *conn) mayAsk() bool {
+	required := c.srv.cfg.required
+	return len(required) == 0 || slices.ContainsFunc(c.identities(), func(id ztree.ID) bool {
+		return slices.Contains(required, id.Scheme)
+	})
 }
 
 func (c *conn) prove(req zkproto.AuthRequest) ([]Identity, error) {

@@ -101,6 +101,10 @@ func (c *conn) read() {
 			}
 			continue
 		}
+		if !c.mayAsk() {
+			c.expel(zkproto.ReplyHeader{Xid: h.Xid, Err: zkproto.ErrSessionClosedRequireSASLAuth})
+			return
+		}
 		req := request{conn: c, xid: h.Xid, op: h.Op, ids: c.identities(), at: time.Now()}
 		req.decode(&r)
 		batch = append(batch, req)
@@ -154,11 +158,13 @@ func (c *conn) security(h zkproto.RequestHeader, r *zkproto.Reader) bool {
 	if r.Err() != nil {
 		return false
 	}
-	if !c.authenticate(h.Xid, req) {
-		<-c.done // the writer closes when the refusal is sent
-		return false
-	}
-	return true
+	return c.authenticate(h.Xid, req)
+}
+
+// expel answers a request past the engine and closes the connection when that is sent.
+func (c *conn) expel(h zkproto.ReplyHeader) {
+	c.sendNow(h.AppendTo(nil), true)
+	<-c.done
 }
 
 // sendNow sends a frame past the engine.

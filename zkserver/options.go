@@ -35,6 +35,7 @@ type config struct {
 	seeded          bool
 	logger          *slog.Logger
 	providers       []Provider
+	required        []string // schemes of which a connection must have proved one
 	open            func(ztree.Options) (*ztree.Tree, journal, error)
 	outstandingEach int // requests of one connection that may wait
 }
@@ -87,6 +88,9 @@ func (c *config) finish() error {
 	for _, p := range c.providers {
 		check(p.Scheme != "" && !seen[p.Scheme], "a second provider of scheme %q", p.Scheme)
 		seen[p.Scheme] = true
+	}
+	for _, scheme := range c.required {
+		check(seen[scheme] && scheme != "world" && scheme != "auth", "required scheme %q, of which there is no provider", scheme)
 	}
 	return errors.Join(errs...)
 }
@@ -172,4 +176,11 @@ func WithLogger(l *slog.Logger) Option {
 // WithProvider adds an authentication scheme.
 func WithProvider(p Provider) Option {
 	return func(c *config) { c.providers = append(c.providers, p) }
+}
+
+// WithRequiredAuth refuses every request, pings included, of connections that have not
+// authenticated by one of these schemes (default none, zookeeper.enforce.auth.schemes): they are
+// answered SessionClosedRequireSaslAuth and closed.
+func WithRequiredAuth(schemes ...string) Option {
+	return func(c *config) { c.required = schemes }
 }

@@ -153,6 +153,29 @@ func TestAuth(t *testing.T) {
 	}, zkserver.WithSuperDigest("super:lK75jTNcA+U9vtVEw5vB51mj/w4="))
 }
 
+func TestRequiredAuth(t *testing.T) {
+	virtual(t, func(t *testing.T, v *world) {
+		c := v.dial().open(10 * time.Second)
+		for _, op := range []zkproto.OpCode{zkproto.OpPing, zkproto.OpCloseSession, zkproto.OpWhoAmI} {
+			c.sendXid(9, op, nil)
+			if p := c.next(); p.Xid != 9 || p.Zxid != 0 || p.Err != zkproto.ErrSessionClosedRequireSASLAuth || len(p.body) > 0 {
+				t.Errorf("%v without authentication: %+v, want SessionClosedRequireSaslAuth with zxid 0", op, p)
+			}
+			c.closed()
+			next := v.dial()
+			if next.handshake(resume(c.session)).Refused() {
+				t.Fatalf("%v ended the session", op)
+			}
+			c = next
+		}
+		c.want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("bob:pw")})
+		c.want(zkproto.OK, zkproto.OpPing, nil)
+	}, zkserver.WithRequiredAuth("digest"))
+	if _, err := zkserver.New(zkserver.WithRequiredAuth("nope")); err == nil {
+		t.Error("New with a required scheme of which there is no provider succeeded")
+	}
+}
+
 func TestProvider(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
 		c := v.dial().open(10 * time.Second)

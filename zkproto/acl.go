@@ -140,10 +140,15 @@ func (a ACL) AppendTo(b []byte) []byte {
 }
 
 // Decode fills a from r. Null schemes and ids become "".
-func (a *ACL) Decode(r *Reader) {
+func (a *ACL) Decode(r *Reader) { a.decode(r) }
+
+// decode is Decode that reports whether the id is the null string.
+func (a *ACL) decode(r *Reader) (nullID bool) {
 	a.Perms = Perm(r.Int32())
 	a.Scheme = r.String()
-	a.ID = r.String()
+	id, ok := r.NullableString()
+	a.ID = id
+	return !ok && r.err == nil
 }
 
 // appendACLs appends a list; nil is sent as the empty list.
@@ -155,18 +160,18 @@ func appendACLs(b []byte, acls []ACL) []byte {
 	return b
 }
 
-// decodeACLs reads a list; the null list is nil.
-func decodeACLs(r *Reader) []ACL {
+// decodeACLs reads a list, and whether it has a null id; the null list is nil.
+func decodeACLs(r *Reader) (acls []ACL, nullID bool) {
 	n := r.count(12) // permissions and two string lengths
 	if n < 0 {
-		return nil
+		return nil, false
 	}
-	acls := make([]ACL, n)
+	acls = make([]ACL, n)
 	for i := range acls {
-		acls[i].Decode(r)
+		nullID = acls[i].decode(r) || nullID
 	}
 	if r.err != nil {
-		return nil
+		return nil, false
 	}
-	return acls
+	return acls, nullID
 }

@@ -14,7 +14,7 @@ func (m GetACLResponse) AppendTo(b []byte) []byte {
 
 // Decode fills m from r.
 func (m *GetACLResponse) Decode(r *Reader) {
-	m.ACL = decodeACLs(r)
+	m.ACL, _ = decodeACLs(r)
 	m.Stat.Decode(r)
 }
 
@@ -24,6 +24,7 @@ type SetACLRequest struct {
 	ACL      []ACL
 	Version  int32 // expected Aversion; -1 means any
 	NullPath bool  // the path is the null string; set by Decode
+	NullID   bool  // an id in ACL is the null string; set by Decode, not read by AppendTo
 }
 
 // AppendTo appends the wire form of m to b.
@@ -36,7 +37,7 @@ func (m SetACLRequest) AppendTo(b []byte) []byte {
 // Decode fills m from r.
 func (m *SetACLRequest) Decode(r *Reader) {
 	m.Path, m.NullPath = decodePath(r)
-	m.ACL = decodeACLs(r)
+	m.ACL, m.NullID = decodeACLs(r)
 	m.Version = r.Int32()
 }
 

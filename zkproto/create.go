@@ -8,6 +8,7 @@ type CreateRequest struct {
 	ACL      []ACL  // servers answer ErrInvalidACL to an empty list
 	Mode     CreateMode
 	NullPath bool // the path is the null string; set by Decode
+	NullID   bool // an id in ACL is the null string; set by Decode, not read by AppendTo
 }
 
 // AppendTo appends the wire form of m to b.
@@ -22,7 +23,7 @@ func (m CreateRequest) AppendTo(b []byte) []byte {
 func (m *CreateRequest) Decode(r *Reader) {
 	m.Path, m.NullPath = decodePath(r)
 	m.Data = r.Buffer()
-	m.ACL = decodeACLs(r)
+	m.ACL, m.NullID = decodeACLs(r)
 	m.Mode = CreateMode(r.Int32())
 }
 
@@ -34,6 +35,7 @@ type CreateTTLRequest struct {
 	Mode     CreateMode // ModePersistentTTL or ModePersistentSequentialTTL
 	TTL      int64      // milliseconds, 1 to MaxTTL
 	NullPath bool       // the path is the null string; set by Decode
+	NullID   bool       // an id in ACL is the null string; set by Decode, not read by AppendTo
 }
 
 // AppendTo appends the wire form of m to b.
@@ -46,7 +48,7 @@ func (m CreateTTLRequest) AppendTo(b []byte) []byte {
 func (m *CreateTTLRequest) Decode(r *Reader) {
 	var c CreateRequest
 	c.Decode(r)
-	*m = CreateTTLRequest{Path: c.Path, Data: c.Data, ACL: c.ACL, Mode: c.Mode, NullPath: c.NullPath, TTL: r.Int64()}
+	*m = CreateTTLRequest{Path: c.Path, Data: c.Data, ACL: c.ACL, Mode: c.Mode, NullPath: c.NullPath, NullID: c.NullID, TTL: r.Int64()}
 }
 
 // A CreateResponse answers OpCreate.

@@ -48,6 +48,7 @@ type MultiOp struct {
 	Version  int32 // -1 means any
 	Watch    bool
 	NullPath bool // the path is the null string; set by Decode
+	NullID   bool // an id in ACL is the null string; set by Decode, not read by AppendTo
 }
 
 // AppendTo appends the header and the record of o to b. An op that cannot be
@@ -76,7 +77,7 @@ func (o *MultiOp) decode(op OpCode, r *Reader) {
 	switch op {
 	case OpCreate, OpCreate2, OpCreateContainer, OpCreateTTL:
 		o.Data = r.Buffer()
-		o.ACL = decodeACLs(r)
+		o.ACL, o.NullID = decodeACLs(r)
 		o.Mode = CreateMode(r.Int32())
 		if op == OpCreateTTL {
 			o.TTL = r.Int64()

@@ -13,11 +13,11 @@ func (q *request) decode(r *zkproto.Reader) {
 	case zkproto.OpCreate, zkproto.OpCreate2, zkproto.OpCreateContainer:
 		var m zkproto.CreateRequest
 		m.Decode(r)
-		w.Path, w.Data, w.ACL, w.Mode, w.NullPath = m.Path, m.Data, m.ACL, m.Mode, m.NullPath
+		w.Path, w.Data, w.ACL, w.Mode, w.NullPath, w.NullID = m.Path, m.Data, m.ACL, m.Mode, m.NullPath, m.NullID
 	case zkproto.OpCreateTTL:
 		var m zkproto.CreateTTLRequest
 		m.Decode(r)
-		w.Path, w.Data, w.ACL, w.Mode, w.TTL, w.NullPath = m.Path, m.Data, m.ACL, m.Mode, m.TTL, m.NullPath
+		w.Path, w.Data, w.ACL, w.Mode, w.TTL, w.NullPath, w.NullID = m.Path, m.Data, m.ACL, m.Mode, m.TTL, m.NullPath, m.NullID
 	case zkproto.OpDelete:
 		var m zkproto.DeleteRequest
 		m.Decode(r)
@@ -29,7 +29,7 @@ func (q *request) decode(r *zkproto.Reader) {
 	case zkproto.OpSetACL:
 		var m zkproto.SetACLRequest
 		m.Decode(r)
-		w.Path, w.ACL, w.Version, w.NullPath = m.Path, m.ACL, m.Version, m.NullPath
+		w.Path, w.ACL, w.Version, w.NullPath, w.NullID = m.Path, m.ACL, m.Version, m.NullPath, m.NullID
 	case zkproto.OpExists, zkproto.OpGetData, zkproto.OpGetChildren, zkproto.OpGetChildren2:
 		var m zkproto.PathWatchRequest
 		m.Decode(r)

@@ -176,6 +176,25 @@ func TestRequiredAuth(t *testing.T) {
 	}
 }
 
+// TestNullIDInACL has what Apache answers where it trips over the null.
+func TestNullIDInACL(t *testing.T) {
+	virtual(t, func(t *testing.T, v *world) {
+		c := v.dial().open(10 * time.Second)
+		c.want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("bob:pw")})
+		c.want(zkproto.OK, zkproto.OpCreate, create("/a"))
+		for scheme, want := range map[string]zkproto.Code{
+			"world": zkproto.ErrMarshallingError, "digest": zkproto.ErrMarshallingError, "ip": zkproto.ErrMarshallingError,
+			"sasl": zkproto.ErrInvalidACL, "auth": zkproto.OK,
+		} {
+			b := zkproto.AppendString(nil, "/a")
+			b = zkproto.AppendInt32(b, 1)
+			b = zkproto.AppendInt32(b, int32(zkproto.PermAll))
+			b = zkproto.AppendNullString(zkproto.AppendString(b, scheme))
+			c.want(want, zkproto.OpSetACL, bytesBody(zkproto.AppendInt32(b, -1)))
+		}
+	})
+}
+
 func TestProvider(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
 		c := v.dial().open(10 * time.Second)

@@ -99,21 +99,13 @@ func (t *Tree) permits(acl []zkproto.ACL, ids []ID, want zkproto.Perm) bool {
 
 // fixACL checks the ACL of a request and makes what is stored of it: duplicates go, "auth"
 // becomes the caller's identities.
-func (t *Tree) fixACL(c *Caller, acl []zkproto.ACL) ([]zkproto.ACL, bool) {
+func (t *Tree) fixACL(c *Caller, op *zkproto.MultiOp) ([]zkproto.ACL, zkproto.Code) {
 	var fixed []zkproto.ACL
-	for i, entry := range acl {
-		if contains(acl[:i], entry) {
+	for i, entry := range op.ACL {
+		if contains(op.ACL[:i], entry) {
 			continue
 		}
-		switch entry.Scheme {
-		case "":
-			return nil, false
-		case "world":
-			if entry.ID != "anyone" {
-				return nil, false
-			}
-			fixed = append(fixed, entry)
-		case "auth":
+		if entry.Scheme == "auth" {
 			found := false
 			for _, id := range c.IDs {
 				if t.opt.Schemes[id.Scheme].Authenticated {
@@ -122,17 +114,25 @@ func (t *Tree) fixACL(c *Caller, acl []zkproto.ACL) ([]zkproto.ACL, bool) {
 				}
 			}
 			if !found {
-				return nil, false
+				return nil, zkproto.ErrInvalidACL
 			}
-		default:
-			scheme, known := t.opt.Schemes[entry.Scheme]
-			if !known || !scheme.Valid(entry.ID) {
-				return nil, false
-			}
-			fixed = append(fixed, entry)
+			continue
 		}
+		scheme, known := t.opt.Schemes[entry.Scheme]
+		switch {
+		case entry.Scheme != "world" && !known:
+			return nil, zkproto.ErrInvalidACL
+		case op.NullID && entry.ID == "":
+			return nil, zkproto.ErrMarshallingError // Apache trips over the null
+		case known && !scheme.Valid(entry.ID), !known && entry.ID != "anyone":
+			return nil, zkproto.ErrInvalidACL
+		}
+		fixed = append(fixed, entry)
 	}
-	return fixed, len(fixed) > 0
+	if len(fixed) == 0 {
+		return nil, zkproto.ErrInvalidACL
+	}
+	return fixed, zkproto.OK
 }
 
 func contains(acl []zkproto.ACL, entry zkproto.ACL) bool {

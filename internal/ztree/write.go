@@ -47,9 +47,9 @@ func (t *Tree) create(c *Caller, txn *Txn, op zkproto.MultiOp, inMulti bool) Out
 	if !roughPath(path) {
 		return Outcome{Code: zkproto.ErrBadArguments}
 	}
-	acl, ok := t.fixACL(c, op.ACL)
-	if !ok {
-		return Outcome{Code: zkproto.ErrInvalidACL}
+	acl, code := t.fixACL(c, &op)
+	if code != zkproto.OK {
+		return Outcome{Code: code}
 	}
 	parentPath, _ := split(path)
 	parent := t.find(parentPath)
@@ -200,9 +200,9 @@ func (t *Tree) setACL(c *Caller, txn *Txn, op zkproto.MultiOp) Outcome {
 	if !validPath(op.Path) {
 		return Outcome{Code: zkproto.ErrBadArguments}
 	}
-	acl, ok := t.fixACL(c, op.ACL)
-	if !ok {
-		return Outcome{Code: zkproto.ErrInvalidACL}
+	acl, code := t.fixACL(c, &op)
+	if code != zkproto.OK {
+		return Outcome{Code: code}
 	}
 	n := t.find(op.Path)
 	switch {

@@ -1,0 +1,3 @@
+module github.com/gazoo-zk/gazoo/conformance
+
+go 1.26

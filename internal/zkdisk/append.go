@@ -30,7 +30,9 @@ func (d *Dir) Append(txn *ztree.Txn) error {
 		d.pending = append(d.pending, b)
 	}
 	b := &d.pending[len(d.pending)-1]
+	before := len(b.buf)
 	b.buf = appendRecordOf(b.buf, txn, d.opt.Tree.Digest, b.start)
+	d.appended += int64(len(b.buf) - before)
 	d.end = b.start + int64(len(b.buf))
 	d.last = txn.Zxid
 	return nil
@@ -74,6 +76,13 @@ func (d *Dir) Flushed() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.flushed
+}
+
+// Appended returns how many bytes of transactions were appended since [Open].
+func (d *Dir) Appended() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.appended
 }
 
 func (d *Dir) write(b batch) error {

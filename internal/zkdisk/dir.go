@@ -26,6 +26,9 @@ var (
 	// ErrClosed says that the Dir is closed.
 	ErrClosed = errors.New("the data directory is closed")
 
+	// ErrNotEmpty says that a directory that is to be seeded holds data already.
+	ErrNotEmpty = errors.New("it holds data already")
+
 	// ErrZxidsUsedUp says that the next zxid would be in an epoch that this ensemble's files
 	// do not know.
 	ErrZxidsUsedUp = errors.New("all transaction numbers of the epoch are used up")
@@ -48,6 +51,10 @@ type Options struct {
 	Prealloc int64 // bytes by which a log grows ahead of what is written (default 64 MiB)
 	Keep     int   // snapshots that are kept, with the logs they need (default 3)
 	NoPurge  bool  // keep all of them
+
+	// Seed is the tree that a directory without data begins with; nil is an empty one. One with
+	// data is refused then ([ErrNotEmpty]).
+	Seed *ztree.Tree
 }
 
 // Dir is a data directory in use: see the package comment for who may call what.
@@ -56,6 +63,8 @@ type Dir struct {
 	path string // of version-2
 	opt  Options
 	lock io.Closer
+
+	readOnly bool // nothing is changed
 
 	epochs bool            // there are epoch files, which zxids must not outrun
 	bad    map[string]bool // damaged snapshots, which do not count as kept; set by Open
@@ -68,6 +77,8 @@ type Dir struct {
 	flushed int64   // zxid of the newest transaction on disk
 	end     int64   // of the log, with all that is pending
 	roll    bool    // the next transaction begins a new log
+
+	appended int64 // bytes of transactions
 
 	// Owned by Flush.
 	log       File
@@ -134,12 +145,8 @@ func (d *Dir) prepare(top string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, name := range names {
-		_, log := zxidOf(name, logPrefix)
-		_, snap := zxidOf(name, snapPrefix)
-		if log || snap {
-			return fmt.Errorf("it holds %s itself: the data directory is the one above", name)
-		}
+	if err := rightKind(names); err != nil {
+		return err
 	}
 	if err := d.fs.MkdirAll(d.path); err != nil {
 		return fmt.Errorf("cannot be written: %w", err)
@@ -171,6 +178,27 @@ func (d *Dir) prepare(top string) error {
 			}
 		}
 		d.epochs = d.epochs || name == "currentEpoch" || name == "acceptedEpoch"
+	}
+	return nil
+}
+
+// rightKind refuses a directory that is something else, before anything is put there.
+func rightKind(names []string) error {
+	strange := ""
+	for _, name := range names {
+		_, log := zxidOf(name, logPrefix)
+		_, snap := zxidOf(name, snapPrefix)
+		switch {
+		case log || snap:
+			return fmt.Errorf("it holds %s itself: the data directory is the one above", name)
+		case name == versionDir:
+			return nil
+		case !slices.Contains([]string{lockFile, "myid", "initialize", "zookeeper_server.pid", "lost+found"}, name):
+			strange = name
+		}
+	}
+	if strange != "" {
+		return fmt.Errorf("it holds %s and no %s, so it is none of a ZooKeeper server, nor is it empty", strange, versionDir)
 	}
 	return nil
 }

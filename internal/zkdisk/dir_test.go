@@ -413,13 +413,89 @@ func TestZxidsDoNotRunIntoTheNextEpoch(t *testing.T) {
 		if epochs {
 			put(t, disk, inDir("currentEpoch"), []byte("0"))
 		}
-		disk.Rename(inDir("snapshot.0"), inDir("snapshot.ffffffff"))
+		disk.Rename(inDir("snapshot.0"), inDir("snapshot.fffffffe"))
 		d, rec := mustOpen(t, disk, small)
-		err := d.Append(newWorkload(1).step(rec.Tree))
+		w := newWorkload(1)
+		write(t, d, w, rec.Tree, 1)
+		err := d.Append(w.step(rec.Tree))
 		if epochs != errors.Is(err, ErrZxidsUsedUp) || !epochs && err != nil {
 			t.Errorf("Append of zxid 0x100000000, epoch files %v: %v", epochs, err)
 		}
 		d.Close()
+		d, _, err = Open(disk, dataDir, small)
+		if epochs != errors.Is(err, ErrZxidsUsedUp) || !epochs && err != nil {
+			t.Errorf("Open behind zxid 0xffffffff, epoch files %v: %v", epochs, err)
+		}
+		if err == nil {
+			d.Close()
+		}
+		// What is there can be read, and go on in a directory of its own.
+		if rec, err := Read(disk, dataDir, small); err != nil || rec.Tree.Zxid() != 0xffffffff {
+			t.Errorf("Read = %v, want zxid 0xffffffff", err)
+		}
+	}
+}
+
+// A tree that was read somewhere else is what an empty directory begins with. The first one is
+// not changed, nor is one that holds data.
+func TestSeed(t *testing.T) {
+	disk := NewSimDisk()
+	d, rec := mustOpen(t, disk, small)
+	w := newWorkload(1)
+	write(t, d, w, rec.Tree, 20)
+	want := contentOf(rec.Tree)
+	d.Close()
+	put(t, disk, inDir("log.1"), append(get(t, disk, inDir("log.1")), 1, 2, 3)) // torn: would be cut
+	ops := disk.Ops()
+	rec, err := Read(disk, dataDir, small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := difference(contentOf(rec.Tree), want); diff != "" || disk.Ops() != ops {
+		t.Errorf("Read: %s; the disk was changed %d times", diff, disk.Ops()-ops)
+	}
+	seeded := small
+	seeded.Seed = rec.Tree
+	if _, _, err := Open(disk, dataDir, seeded); !errors.Is(err, ErrNotEmpty) {
+		t.Errorf("Open of a directory with data, seeded = %v, want ErrNotEmpty", err)
+	}
+	d, rec, err = Open(disk, "/srv/new", seeded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, d, w, rec.Tree, 5)
+	want = contentOf(rec.Tree)
+	d.Close()
+	d, rec, err = Open(disk, "/srv/new", small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := difference(contentOf(rec.Tree), want); diff != "" || rec.Snapshot != "snapshot.14" || rec.Transactions != 5 {
+		t.Errorf("seeded directory: %s; %s and %d transactions", diff, rec.Snapshot, rec.Transactions)
+	}
+	d.Close()
+	for _, c := range []struct{ dir, want string }{{"/srv/none", "not exist"}, {"/srv", "not exist"}} {
+		if _, err := Read(disk, c.dir, small); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("Read(%s) = %v, want %q", c.dir, err, c.want)
+		}
+	}
+}
+
+// Something else's directory is refused before anything is put there; what servers and systems
+// leave in empty ones is not.
+func TestForeignDirectoriesAreRefused(t *testing.T) {
+	for name, ok := range map[string]bool{"main.go": false, "myid": true, "lost+found": true, "gazoo.lock": true} {
+		disk := NewSimDisk()
+		disk.MkdirAll(dataDir)
+		put(t, disk, filepath.Join(dataDir, name), nil)
+		ops := disk.Ops()
+		d, _, err := Open(disk, dataDir, small)
+		if ok && err != nil || !ok && (err == nil || !strings.Contains(err.Error(), name) || disk.Ops() != ops) {
+			t.Errorf("Open of a directory with %s = %v, with %d changes", name, err, disk.Ops()-ops)
+		}
+		if err == nil {
+			d.Close()
+		}
 	}
 }
 

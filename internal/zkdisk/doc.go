@@ -49,5 +49,7 @@
 // damage to an earlier one. Logs of Apache's servers have none, so a hole with records behind it
 // counts as damage there. Epoch files, myid and whatever else there is are left alone.
 //
+// [Read] reads the tree of a directory without a change to it, for [Options].Seed of another.
+//
 // [FS] stands for the file system; [SimDisk] is one for tests that forgets what was not synced.
 package zkdisk

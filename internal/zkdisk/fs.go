@@ -12,6 +12,7 @@ import (
 // before its Sync. Errors about missing files are fs.ErrNotExist.
 type FS interface {
 	Open(name string) (File, error)        // an existing file, to read and write
+	OpenRead(name string) (File, error)    // an existing file, to read
 	Create(name string) (File, error)      // a new file, or an old one emptied
 	ReadDir(name string) ([]string, error) // names in the directory, sorted
 	Rename(from, to string) error          // replaces what is there
@@ -41,6 +42,9 @@ type OS struct{}
 
 // Open opens a file.
 func (OS) Open(name string) (File, error) { return wrap(os.OpenFile(name, os.O_RDWR, 0)) }
+
+// OpenRead opens a file that need not be writable.
+func (OS) OpenRead(name string) (File, error) { return wrap(os.Open(name)) }
 
 // Create makes a file.
 func (OS) Create(name string) (File, error) {

@@ -19,6 +19,7 @@ type Recovery struct {
 	Fresh        bool     // the directory was empty
 	Snapshot     string   // the file that the tree was loaded from
 	Transactions int      // replayed from logs
+	Bytes        int64    // of these
 	Dropped      []string // ephemerals of sessions that do not exist
 
 	// DigestMismatches counts transactions behind which the tree has another digest than the log
@@ -65,31 +66,91 @@ func (d *Dir) open(dir string) (*Recovery, error) {
 		if len(logs) > 0 {
 			return nil, fmt.Errorf("it holds %s but no snapshot: is it a directory for logs only (dataLogDir)?", logs[0].name)
 		}
-		rec.Tree, rec.Fresh = ztree.New(d.opt.Tree), true
-		rec.Snapshot = fileName(snapPrefix, 0)
+		if rec.Tree, rec.Fresh = d.opt.Seed, true; rec.Tree == nil {
+			rec.Tree = ztree.New(d.opt.Tree)
+		}
+		d.last, d.flushed = rec.Tree.Zxid(), rec.Tree.Zxid()
+		rec.Snapshot = fileName(snapPrefix, rec.Tree.Zxid())
 		return rec, d.Save(rec.Tree) // Apache refuses logs without a snapshot
 	}
-	l, err := d.load(snaps, rec)
-	if err != nil {
+	if d.opt.Seed != nil {
+		return nil, ErrNotEmpty
+	}
+	if err := d.recover(snaps, logs, rec); err != nil {
 		return nil, err
 	}
-	rp := &replay{d: d, rec: rec, tree: rec.Tree, snap: rec.Tree.Zxid(), last: rec.Tree.Zxid(), digest: l.Digest}
-	if err := rp.run(logs); err != nil {
-		return nil, err
-	}
-	if missing := rec.Tree.MissingACLs(); len(missing) > 0 {
-		return nil, fmt.Errorf("%s: neither it nor the logs hold the ACL of %q", rec.Snapshot, missing[0])
+	if d.epochs && epoch(rec.Tree.Zxid()+1) != epoch(rec.Tree.Zxid()) {
+		return nil, ErrZxidsUsedUp
 	}
 	if err := d.fs.SyncDir(d.path); err != nil {
 		return nil, err
 	}
 	d.last, d.flushed = rec.Tree.Zxid(), rec.Tree.Zxid()
-	if rec.Dropped = rec.Tree.Settle(); len(rec.Dropped) > 0 {
+	if len(rec.Dropped) > 0 {
 		// No transaction says so: without a snapshot the logs would no longer add up to the tree.
-		rec.note("%d ephemerals of sessions that do not exist were dropped", len(rec.Dropped))
 		return rec, d.Save(rec.Tree)
 	}
 	return rec, nil
+}
+
+// Read reads the tree of a data directory, and changes nothing there. A server that uses the
+// directory meanwhile may make it fail; what it returns is a state that there was.
+func Read(fsys FS, dir string, opt Options) (*Recovery, error) {
+	d := &Dir{fs: fsys, path: filepath.Join(dir, versionDir), opt: opt, bad: make(map[string]bool), readOnly: true}
+	rec := &Recovery{}
+	snaps, logs, err := d.list()
+	switch {
+	case err != nil:
+	case len(snaps) == 0:
+		err = fmt.Errorf("there is no snapshot in its %s", versionDir)
+	default:
+		err = d.recover(snaps, logs, rec)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	return rec, nil
+}
+
+// recover makes the tree.
+func (d *Dir) recover(snaps, logs []file, rec *Recovery) error {
+	l, err := d.load(snaps, rec)
+	if err != nil {
+		return err
+	}
+	rp := &replay{d: d, rec: rec, tree: rec.Tree, snap: rec.Tree.Zxid(), last: rec.Tree.Zxid(), digest: l.Digest}
+	if err := rp.run(logs); err != nil {
+		return err
+	}
+	if missing := rec.Tree.MissingACLs(); len(missing) > 0 {
+		return fmt.Errorf("%s: neither it nor the logs hold the ACL of %q", rec.Snapshot, missing[0])
+	}
+	if rec.Dropped = rec.Tree.Settle(); len(rec.Dropped) > 0 {
+		rec.note("%d ephemerals of sessions that do not exist were dropped", len(rec.Dropped))
+	}
+	return nil
+}
+
+// openFile opens a file to be read, and makes what it holds safe: what a killed server wrote may
+// be read but not yet be on disk, and Apache does not sync its snapshots at all.
+func (d *Dir) openFile(name string) (File, int64, error) {
+	open := d.fs.Open
+	if d.readOnly {
+		open = d.fs.OpenRead
+	}
+	f, err := open(d.name(name))
+	if err != nil {
+		return nil, 0, err
+	}
+	size, err := f.Size()
+	if err == nil && !d.readOnly {
+		err = f.Sync()
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, size, nil
 }
 
 // load reads the newest snapshot that is valid.
@@ -116,19 +177,11 @@ func (d *Dir) loadOne(s file, rec *Recovery) (*SnapshotReader, error) {
 	if strings.HasSuffix(s.name, ".snappy") {
 		return nil, fmt.Errorf("%s: Snappy compression is not supported; let ZooKeeper write it again with zookeeper.snapshot.compression.method=gz or none", s.name)
 	}
-	f, err := d.fs.Open(d.name(s.name))
+	f, size, err := d.openFile(s.name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	// Apache does not sync its snapshots, and what is built on this one must not vanish.
-	if err := f.Sync(); err != nil {
-		return nil, err
-	}
 	var in io.Reader = io.NewSectionReader(f, 0, size)
 	if strings.HasSuffix(s.name, ".gz") {
 		gz, err := gzip.NewReader(in)
@@ -222,19 +275,11 @@ func (rp *replay) run(logs []file) error {
 
 // file replays one log.
 func (rp *replay) file(l file, last bool) error {
-	f, err := rp.d.fs.Open(rp.d.name(l.name))
+	f, size, err := rp.d.openFile(l.name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return err
-	}
-	// What a killed server wrote may be read but not yet be on disk.
-	if err := f.Sync(); err != nil {
-		return err
-	}
 	r := NewLogReader(f, size)
 	records := 0
 	for {
@@ -266,13 +311,16 @@ func (rp *replay) file(l file, last bool) error {
 		return nil
 	case records == 0:
 		// Begun, and never finished. The next one may have its name.
-		return rp.d.fs.Remove(rp.d.name(l.name))
+		return rp.cut(l, 0)
 	}
 	return rp.cut(l, r.Offset())
 }
 
 // cut ends a log where its last good record does.
 func (rp *replay) cut(l file, at int64) error {
+	if rp.d.readOnly {
+		return nil
+	}
 	if at == 0 {
 		return rp.d.fs.Remove(rp.d.name(l.name))
 	}
@@ -314,6 +362,7 @@ func (rp *replay) apply(e *Entry, l file) error {
 	}
 	rp.last = txn.Zxid
 	rp.rec.Transactions++
+	rp.rec.Bytes += e.End - e.Offset
 	if rp.digest == nil || txn.Zxid > rp.digest.Zxid {
 		rp.compare(txn.Zxid, txn.Digest, e.DigestVersion)
 	}

@@ -11,33 +11,29 @@ import (
 type SnapshotFile struct {
 	d    *Dir
 	zxid int64
-	f    File
-	w    *SnapshotWriter
+	head SnapshotHead
 	dig  *Digest
+
+	// Made by the first Write.
+	f   File
+	w   *SnapshotWriter
+	err error // why there is none
 }
 
 // BeginSnapshot begins to write a snapshot, whose znodes the caller hands over with Write. It must
 // be called when the newest transaction appended is the snapshot's, before the next one: that will
-// begin a new log.
+// begin a new log. It does no I/O.
 func (d *Dir) BeginSnapshot(s *ztree.Snapshot) (*SnapshotFile, error) {
 	d.mu.Lock()
-	err, last := d.err, d.last
-	d.mu.Unlock()
-	if err != nil {
-		return nil, err
+	defer d.mu.Unlock()
+	if d.err != nil {
+		return nil, d.err
 	}
-	if s.Zxid != last {
-		return nil, fmt.Errorf("zkdisk: snapshot of zxid 0x%x, but 0x%x is the newest", s.Zxid, last)
+	if s.Zxid != d.last {
+		return nil, fmt.Errorf("zkdisk: snapshot of zxid 0x%x, but 0x%x is the newest", s.Zxid, d.last)
 	}
-	f, err := d.fs.Create(d.name(tempPrefix + fileName(snapPrefix, s.Zxid)))
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
 	d.roll = true
-	d.mu.Unlock()
-	sf := &SnapshotFile{d: d, zxid: s.Zxid, f: f}
-	sf.w = NewSnapshotWriter(f, SnapshotHead{Sessions: s.Sessions, ACLs: s.ACLs})
+	sf := &SnapshotFile{d: d, zxid: s.Zxid, head: SnapshotHead{Sessions: s.Sessions, ACLs: s.ACLs}}
 	if d.opt.Tree.Digest {
 		sf.dig = &Digest{Zxid: s.Zxid, Version: ztree.DigestVersion, Digest: s.Digest}
 	}
@@ -45,7 +41,21 @@ func (d *Dir) BeginSnapshot(s *ztree.Snapshot) (*SnapshotFile, error) {
 }
 
 // Write adds a znode. Errors come with Commit.
-func (s *SnapshotFile) Write(n ztree.NodeRecord) { s.w.Write(n) }
+func (s *SnapshotFile) Write(n ztree.NodeRecord) {
+	if s.create() {
+		s.w.Write(n)
+	}
+}
+
+// create makes the file, the first time.
+func (s *SnapshotFile) create() bool {
+	if s.w == nil && s.err == nil {
+		if s.f, s.err = s.d.fs.Create(s.d.name(tempPrefix + fileName(snapPrefix, s.zxid))); s.err == nil {
+			s.w = NewSnapshotWriter(s.f, s.head)
+		}
+	}
+	return s.err == nil
+}
 
 // Commit makes the snapshot safe and valid, then removes what is too old. A [Dir.Flush] that
 // covers its zxid must have returned before: else the snapshot would hold what the log may lose.
@@ -62,7 +72,10 @@ func (s *SnapshotFile) Commit() error {
 		s.Abort()
 		return fmt.Errorf("zkdisk: snapshot of zxid 0x%x, but only 0x%x is flushed", s.zxid, flushed)
 	}
-	err := s.w.Finish(s.dig)
+	if s.create() {
+		s.err = s.w.Finish(s.dig)
+	}
+	err := s.err
 	if err == nil {
 		err = s.f.Sync()
 	}
@@ -91,6 +104,9 @@ func (s *SnapshotFile) Commit() error {
 
 // Abort gives the snapshot up and removes what is there of it.
 func (s *SnapshotFile) Abort() {
+	if s.f == nil {
+		return
+	}
 	s.f.Close()
 	s.d.fs.Remove(s.d.name(tempPrefix + fileName(snapPrefix, s.zxid)))
 }

@@ -220,6 +220,9 @@ func (d *SimDisk) Open(name string) (File, error) {
 	return &simFile{d: d, n: n, name: name, boot: d.boots}, nil
 }
 
+// OpenRead opens a file.
+func (d *SimDisk) OpenRead(name string) (File, error) { return d.Open(name) }
+
 // Create makes a file, or empties it.
 func (d *SimDisk) Create(name string) (File, error) {
 	d.mu.Lock()

@@ -13,7 +13,7 @@ var allowed = map[string][]string{
 	"internal/peer":       {"zkproto"},
 	"internal/ensemble":   {"internal/faultproxy", "internal/testcert"},
 	"zkproto":             nil,
-	"zkserver":            {"zkproto", "internal/ztree"},
+	"zkserver":            {"zkproto", "internal/ztree", "internal/zkdisk"},
 	"internal/memnet":     nil,
 	"internal/faultproxy": nil,
 	"internal/testcert":   nil,

@@ -15,6 +15,7 @@ type engine struct {
 	sessions sessionTable
 	watches  watchTable
 	reaper   reaper
+	saver    saver
 	readOnly bool
 	latency  latency
 
@@ -34,7 +35,11 @@ type engine struct {
 
 func newEngine(s *Server) (*engine, error) {
 	cfg := &s.cfg
-	tree, j, err := cfg.open(ztree.Options{
+	open := cfg.open
+	if open == nil {
+		open = cfg.openDisk
+	}
+	tree, j, err := open(ztree.Options{
 		ExtendedTypes: cfg.extended, EnforceQuota: cfg.enforceQuota, SkipACL: cfg.skipACL,
 		Modern: cfg.modern, Schemes: cfg.schemes(), Digest: true,
 	})
@@ -42,6 +47,7 @@ func newEngine(s *Server) (*engine, error) {
 		return nil, err
 	}
 	e := &engine{srv: s, tree: tree, journal: j, durable: tree.Zxid(), traceMask: 306}
+	e.saver.init(s, j)
 	e.sessions.init(s)
 	e.watches.init(cfg.modern)
 	for id, timeout := range tree.Sessions() {
@@ -70,6 +76,7 @@ func (e *engine) run() {
 			return
 		}
 		e.settle()
+		e.save()
 	}
 }
 
@@ -86,8 +93,10 @@ func (e *engine) end() {
 				}
 			}
 		}
+		e.saver.stop()
 		if err := e.journal.Close(); err != nil {
 			e.srv.cfg.logger.Error("journal close failed", "err", err)
+			e.srv.failed(err)
 		}
 	}
 	e.srv.in.close()

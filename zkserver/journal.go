@@ -89,6 +89,7 @@ func (e *engine) flushed(upTo int64, err error) {
 		return
 	}
 	e.durable = upTo
+	e.saver.durable(upTo)
 	kept := e.holding[:0]
 	for _, c := range e.holding {
 		if c.gone {
@@ -123,6 +124,7 @@ func (e *engine) flushed(upTo int64, err error) {
 // tree has it already.
 func (e *engine) fail(err error) {
 	e.failed = true
+	e.srv.failed(err)
 	e.srv.cfg.logger.Error("journal failed, no longer serving", "err", err)
 	e.dropAll()
 	e.holding = nil

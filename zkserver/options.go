@@ -36,8 +36,9 @@ type config struct {
 	logger          *slog.Logger
 	providers       []Provider
 	required        []string // schemes of which a connection must have proved one
-	open            func(ztree.Options) (*ztree.Tree, journal, error)
-	outstandingEach int // requests of one connection that may wait
+	disk            diskConfig
+	open            func(ztree.Options) (*ztree.Tree, journal, error) // nil is openDisk; of tests
+	outstandingEach int                                               // requests of one connection that may wait
 }
 
 func defaults() config {
@@ -52,9 +53,7 @@ func defaults() config {
 		reapInterval:    time.Minute,
 		logger:          slog.New(slog.DiscardHandler),
 		outstandingEach: 64,
-		open: func(o ztree.Options) (*ztree.Tree, journal, error) {
-			return ztree.New(o), nil, nil
-		},
+		disk:            defaultDisk(),
 	}
 }
 
@@ -81,6 +80,7 @@ func (c *config) finish() error {
 	check(c.maxRequest >= 1024, "requests of at most %d bytes, want at least 1024", c.maxRequest)
 	check(c.maxBuffered >= 1024, "buffers of at most %d bytes, want at least 1024", c.maxBuffered)
 	check(c.reapInterval > 0, "reaper interval %v", c.reapInterval)
+	c.disk.check(check)
 	for _, w := range c.words {
 		check(w == "*" || len(w) == 4, "four-letter word %q", w)
 	}

@@ -23,10 +23,12 @@ type Server struct {
 	in        *inbox
 	stop      chan struct{} // closed by Close
 	stopped   chan struct{} // closed when the engine has ended
+	ended     chan struct{} // closed when nothing is served any more
 	wg        sync.WaitGroup
 
 	mu        sync.Mutex // guards the fields below
 	closed    bool
+	err       error // why ended is closed
 	listeners map[net.Listener]struct{}
 	addrs     []net.Addr
 	conns     map[*conn]struct{}
@@ -51,7 +53,7 @@ func New(opts ...Option) (*Server, error) {
 	s := &Server{
 		cfg: cfg, providers: make(map[string]Provider), started: time.Now(),
 		in:   newInbox(cfg.outstanding, cfg.outstandingEach),
-		stop: make(chan struct{}), stopped: make(chan struct{}),
+		stop: make(chan struct{}), stopped: make(chan struct{}), ended: make(chan struct{}),
 		listeners: make(map[net.Listener]struct{}), conns: make(map[*conn]struct{}), perIP: make(map[string]int),
 	}
 	for _, p := range slices.Concat(cfg.builtin(), cfg.providers) {
@@ -67,13 +69,18 @@ func New(opts ...Option) (*Server, error) {
 
 // Start makes a server and lets it serve on a TCP port: see [WithAddr].
 func Start(opts ...Option) (*Server, error) {
-	s, err := New(opts...)
+	cfg := defaults()
+	for _, o := range opts {
+		o(&cfg)
+	}
+	// First of all: without the port, a directory is none of this server's business.
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", cfg.addr)
 	if err != nil {
 		return nil, err
 	}
-	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.cfg.addr)
+	s, err := New(opts...)
 	if err != nil {
-		s.Close()
+		ln.Close()
 		return nil, err
 	}
 	s.adopt(ln)
@@ -172,8 +179,37 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
+// Done is closed when the server serves no more: after [Server.Close], or when its directory cannot
+// be written any more. It must be closed then too.
+func (s *Server) Done() <-chan struct{} { return s.ended }
+
+// Err returns why the server serves no more: [ErrClosed], or what is wrong with its directory; nil
+// while it serves. What was acknowledged before is on disk.
+func (s *Server) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// failed ends the service for good.
+func (s *Server) failed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finish(err)
+}
+
+// finish is called with the mutex held. The first reason counts.
+func (s *Server) finish(err error) {
+	if s.err == nil {
+		s.err = err
+		close(s.ended)
+	}
+}
+
 // Close closes all listeners and connections and waits until everything has ended. It may be
-// called again. Sessions do not survive it.
+// called again. Without a directory, everything is gone then; with one, all that was done is on
+// disk, and sessions go on when a server is started on it again. Close writes no snapshot, so
+// that it is quick. It returns an error when the server had failed: see [Server.Err].
 func (s *Server) Close() error {
 	s.mu.Lock()
 	if !s.closed {
@@ -190,7 +226,13 @@ func (s *Server) Close() error {
 		c.closeSocket()
 	}
 	s.wg.Wait()
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finish(ErrClosed)
+	if errors.Is(s.err, ErrClosed) {
+		return nil
+	}
+	return s.err
 }
 
 // Addr returns the first address that the server listened on, as clients dial it; "" while

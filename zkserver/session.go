@@ -46,8 +46,11 @@ func (t *sessionTable) init(s *Server) {
 
 func (t *sessionTable) elapsed() int64 { return time.Since(t.base).Milliseconds() }
 
+// newID skips ids of sessions that were recovered: the clock may have been set back since.
 func (t *sessionTable) newID() int64 {
-	t.lastID++
+	for t.lastID++; t.byID[t.lastID] != nil; {
+		t.lastID++
+	}
 	return t.lastID
 }
 

@@ -1,0 +1,113 @@
+package zkserver
+
+import (
+	"fmt"
+
+	"github.com/gazoo-zk/gazoo/internal/zkdisk"
+	"github.com/gazoo-zk/gazoo/internal/ztree"
+)
+
+// diskConfig says where a server keeps its tree, and how.
+type diskConfig struct {
+	fs        zkdisk.FS
+	dir       string // "": in memory
+	from      string // directory to take the first tree from
+	snapCount int
+	snapSize  int64
+	retain    int
+	prealloc  int64
+}
+
+func defaultDisk() diskConfig {
+	return diskConfig{fs: zkdisk.OS{}, snapCount: 100_000, snapSize: 4 << 30, retain: 3, prealloc: 64 << 20}
+}
+
+func (c *diskConfig) check(check func(ok bool, format string, args ...any)) {
+	check(c.snapCount >= 2, "a snapshot each %d transactions, want at least 2", c.snapCount)
+	check(c.snapSize > 0, "a snapshot each %d bytes of log", c.snapSize)
+	check(c.retain >= 0, "%d snapshots retained", c.retain)
+	check(c.prealloc > 0, "logs that grow by %d bytes", c.prealloc)
+}
+
+// WithDir keeps everything in a directory, in the format of Apache ZooKeeper's dataDir: nothing is
+// told to a client that would not survive a crash of the machine. The directory is made when it
+// does not exist; it may be one that an Apache server has left, and the other way around. One
+// server uses it at a time. Its sessions live on when a server is started on it again, with their
+// full time-outs, and so do their ephemerals.
+//
+// When the directory cannot be written any more, the server ends: see [Server.Done].
+func WithDir(dir string) Option { return WithFS(zkdisk.OS{}, dir) }
+
+// WithFS is [WithDir] on a file system of package zkdisk, which is internal: it is for the tests
+// of this module.
+func WithFS(fsys zkdisk.FS, dir string) Option {
+	return func(c *config) { c.disk.fs, c.disk.dir = fsys, dir }
+}
+
+// WithSnapshotFrom begins with the state of another data directory, which is only read. With
+// [WithDir], that must hold no data yet. A server that uses the other one meanwhile is no harm to
+// it, but may make this fail.
+func WithSnapshotFrom(dir string) Option { return func(c *config) { c.disk.from = dir } }
+
+// WithSnapCount sets after how many transactions, at most, a snapshot is written and the next log
+// begins (default 100000, snapCount): half of it, and a random part of the other half. A restart
+// reads a snapshot and replays what came after.
+func WithSnapCount(transactions int) Option {
+	return func(c *config) { c.disk.snapCount = transactions }
+}
+
+// WithSnapSize sets after how many bytes of log, at most, a snapshot is written (default 4 GiB,
+// snapSizeLimitInKb), as [WithSnapCount] does.
+func WithSnapSize(bytes int64) Option { return func(c *config) { c.disk.snapSize = bytes } }
+
+// WithSnapRetain sets how many snapshots are kept, with the logs that they need (default 3,
+// autopurge.snapRetainCount); older ones are removed when a new one is there. 0 keeps all.
+func WithSnapRetain(n int) Option { return func(c *config) { c.disk.retain = n } }
+
+// WithPreAllocSize sets by how many bytes a log grows ahead of what is written to it (default
+// 64 MiB, preAllocSize).
+func WithPreAllocSize(bytes int64) Option { return func(c *config) { c.disk.prealloc = bytes } }
+
+// openDisk is how a server begins: with a tree in memory, or from a directory.
+func (c *config) openDisk(opt ztree.Options) (*ztree.Tree, journal, error) {
+	disk := &c.disk
+	var seed *ztree.Tree
+	if disk.from != "" {
+		rec, err := zkdisk.Read(disk.fs, disk.from, zkdisk.Options{Tree: opt})
+		if err != nil {
+			return nil, nil, fmt.Errorf("zkserver: %w", err)
+		}
+		c.tell("seeded", disk.from, rec)
+		seed = rec.Tree
+	}
+	if disk.dir == "" {
+		if seed == nil {
+			seed = ztree.New(opt)
+		}
+		return seed, nil, nil
+	}
+	d, rec, err := zkdisk.Open(disk.fs, disk.dir, zkdisk.Options{
+		Tree: opt, Seed: seed, Prealloc: disk.prealloc, Keep: disk.retain, NoPurge: disk.retain == 0,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("zkserver: %w", err)
+	}
+	if rec.Fresh {
+		c.logger.Info("new data directory", "dir", disk.dir)
+	} else {
+		c.tell("recovered", disk.dir, rec)
+	}
+	return rec.Tree, newDiskJournal(d, c, rec), nil
+}
+
+// tell logs what was found in a directory.
+func (c *config) tell(msg, dir string, rec *zkdisk.Recovery) {
+	c.logger.Info(msg, "dir", dir, "zxid", fmt.Sprintf("0x%x", rec.Tree.Zxid()), "snapshot", rec.Snapshot,
+		"transactions", rec.Transactions, "znodes", rec.Tree.Len(), "sessions", len(rec.Tree.Sessions()))
+	for _, note := range rec.Notes {
+		c.logger.Warn(note, "dir", dir)
+	}
+	if rec.DigestMismatches > 0 {
+		c.logger.Warn("the tree is not what the files say", "dir", dir, "digest_mismatches", rec.DigestMismatches)
+	}
+}

@@ -1,0 +1,276 @@
+package zkserver_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gazoo-zk/gazoo/internal/zkdisk"
+	"github.com/gazoo-zk/gazoo/zkproto"
+	"github.com/gazoo-zk/gazoo/zkserver"
+)
+
+// dataDir is a directory on a simulated disk.
+const dataDir = "/srv/zk"
+
+func inDir(name string) string { return filepath.Join(dataDir, "version-2", name) }
+
+// onDisk are the options of a server on a simulated disk.
+func onDisk(disk *zkdisk.SimDisk, more ...zkserver.Option) []zkserver.Option {
+	return append([]zkserver.Option{
+		zkserver.WithFS(disk, dataDir), zkserver.WithPreAllocSize(4096), zkserver.WithExtendedTypes(),
+	}, more...)
+}
+
+// restart closes the world's server and starts another one in its place.
+func (v *world) restart(opts ...zkserver.Option) {
+	v.t.Helper()
+	v.srv.Close()
+	if err := v.begin(opts...); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+func (v *world) begin(opts ...zkserver.Option) error {
+	srv, err := zkserver.New(opts...)
+	if err != nil {
+		return err
+	}
+	ln, err := v.net.Listen(memAddr)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	v.srv = srv
+	go srv.Serve(ln)
+	return nil
+}
+
+// files lists a directory's files that begin with a prefix.
+func files(t testing.TB, disk *zkdisk.SimDisk, prefix string) []string {
+	t.Helper()
+	names, err := disk.ReadDir(inDir(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) })
+}
+
+// edit changes the bytes of a file.
+func edit(t testing.TB, disk *zkdisk.SimDisk, name string, change func([]byte)) {
+	t.Helper()
+	f, err := disk.Open(inDir(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, _ := f.Size()
+	data := make([]byte, size)
+	if _, err := f.ReadAt(data, 0); err != nil && err != io.EOF {
+		t.Fatal(err)
+	}
+	change(data)
+	if _, err := f.WriteAt(data, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A session outlives its server: with its password it is resumed on the next one, and its time-out
+// begins anew there.
+func TestSessionsOutliveTheServer(t *testing.T) {
+	disk := zkdisk.NewSimDisk()
+	virtual(t, func(t *testing.T, v *world) {
+		away, back := v.dial().open(10*time.Second), v.dial().open(10*time.Second)
+		for _, c := range []*raw{away, back} {
+			req := create(fmt.Sprintf("/%x", c.session.SessionID))
+			req.Mode = zkproto.ModeEphemeral
+			c.want(zkproto.OK, zkproto.OpCreate, req)
+		}
+		time.Sleep(9 * time.Second)
+		v.restart(onDisk(disk)...)
+		started := time.Now()
+		if s := v.srv.Sessions(); len(s) != 2 || len(s[0].Ephemerals) != 1 || s[0].Connected || s[0].Timeout != 10*time.Second {
+			t.Errorf("Sessions() = %+v, want two with an ephemeral each", s)
+		}
+		time.Sleep(9 * time.Second)
+		wrong := resume(back.session)
+		wrong.Password = make([]byte, 16)
+		if s := v.dial().handshake(wrong); !s.Refused() {
+			t.Errorf("resumed with a wrong password: %+v", s)
+		}
+		again := v.dial()
+		if s := again.handshake(resume(back.session)); s.SessionID != back.session.SessionID || !bytes.Equal(s.Password, back.session.Password) {
+			t.Errorf("resumed session = %+v, want %+v", s, back.session)
+		}
+		path := fmt.Sprintf("/%x", away.session.SessionID)
+		again.want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: path, Watch: true})
+		if ev := again.next().event(t); ev.Type != zkproto.EventDeleted || ev.Path != path {
+			t.Errorf("event = %+v, want the other session's ephemeral gone", ev)
+		}
+		if d := time.Since(started); d < 10*time.Second || d > 13*time.Second {
+			t.Errorf("the other session ended %v after the start, want its time-out and up to a tick", d)
+		}
+		again.want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: fmt.Sprintf("/%x", back.session.SessionID)})
+		if fresh := v.dial().open(10 * time.Second); fresh.session.SessionID <= back.session.SessionID {
+			t.Errorf("new session %x, want one behind %x", fresh.session.SessionID, back.session.SessionID)
+		}
+	}, onDisk(disk)...)
+}
+
+// With a fixed beginning of session ids, those of sessions that are alive are not given again.
+func TestSessionIDsAreNotGivenTwice(t *testing.T) {
+	disk := zkdisk.NewSimDisk()
+	opts := onDisk(disk, zkserver.WithSessionSeed(1))
+	virtual(t, func(t *testing.T, v *world) {
+		first := v.dial().open(30 * time.Second)
+		v.restart(opts...)
+		if second := v.dial().open(30 * time.Second); second.session.SessionID != first.session.SessionID+1 {
+			t.Errorf("session id %x behind %x", second.session.SessionID, first.session.SessionID)
+		}
+	}, opts...)
+}
+
+// When the directory cannot be written any more, the server says so to its owner and answers
+// nobody; what it had answered is there the next time.
+func TestServerEndsWithItsDirectory(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		disk, broken := zkdisk.NewSimDisk(), errors.New("I/O error")
+		virtual(t, func(t *testing.T, v *world) {
+			c := v.dial().open(30 * time.Second)
+			c.want(zkproto.OK, zkproto.OpCreate, create("/a"))
+			if err := v.srv.Err(); err != nil {
+				t.Errorf("Err() = %v while serving", err)
+			}
+			want := broken
+			if full {
+				want = zkdisk.ErrDiskFull
+				disk.SetCapacity(1)
+				for i := 0; ; i++ { // what is allocated is still there to be used
+					c.send(zkproto.OpCreate, create(fmt.Sprintf("/b%d", i)))
+					if p, err := c.tryNext(); err != nil {
+						break
+					} else if p.Err != zkproto.OK {
+						t.Fatalf("create on a full disk = %v, want no answer", p.Err)
+					}
+				}
+			} else {
+				disk.Fault(func(op, _ string) error {
+					if op == "sync" {
+						return broken
+					}
+					return nil
+				})
+				c.send(zkproto.OpCreate, create("/b"))
+				c.closed()
+			}
+			<-v.srv.Done()
+			if err := v.srv.Err(); !errors.Is(err, want) {
+				t.Errorf("Err() = %v, want %v", err, want)
+			}
+			if err := v.srv.Close(); !errors.Is(err, want) {
+				t.Errorf("Close() = %v, want %v", err, want)
+			}
+			disk.Fault(nil)
+			disk.SetCapacity(0)
+			v.restart(onDisk(disk)...)
+			again := v.dial()
+			again.handshake(resume(c.session))
+			again.want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/a"})
+			if err := v.srv.Close(); err != nil {
+				t.Errorf("Close() = %v", err)
+			}
+			if err := v.srv.Err(); !errors.Is(err, zkserver.ErrClosed) {
+				t.Errorf("Err() after Close = %v", err)
+			}
+		}, onDisk(disk)...)
+	}
+}
+
+// Snapshots are written by count and by size, older ones go, and a restart begins with the newest.
+func TestSnapshots(t *testing.T) {
+	for name, c := range map[string]struct {
+		opts []zkserver.Option
+		keep int // 0: all
+	}{
+		"count":        {[]zkserver.Option{zkserver.WithSnapCount(20)}, 3},
+		"size":         {[]zkserver.Option{zkserver.WithSnapSize(2000)}, 3},
+		"one retained": {[]zkserver.Option{zkserver.WithSnapCount(20), zkserver.WithSnapRetain(1)}, 1},
+		"all retained": {[]zkserver.Option{zkserver.WithSnapCount(20), zkserver.WithSnapRetain(0)}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := zkdisk.NewSimDisk()
+			opts := onDisk(disk, c.opts...)
+			virtual(t, func(t *testing.T, v *world) {
+				raw := v.dial().open(30 * time.Second)
+				for i := range 300 {
+					raw.want(zkproto.OK, zkproto.OpCreate, create(fmt.Sprintf("/n%d", i)))
+				}
+				synctest.Wait()
+				snaps := files(t, disk, "snapshot.")
+				if c.keep > 0 && len(snaps) != c.keep || c.keep == 0 && (len(snaps) < 15 || len(snaps) > 31) {
+					t.Errorf("snapshots %v, want %d", snaps, c.keep)
+				}
+				if left := files(t, disk, "gazoo-tmp"); len(left) > 0 {
+					t.Errorf("left over: %v", left)
+				}
+				var log strings.Builder
+				v.restart(append(opts, zkserver.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))...)
+				if got := log.String(); !strings.Contains(got, "msg=recovered dir=/srv/zk zxid=0x12d snapshot=snapshot.") || !strings.Contains(got, "znodes=304 sessions=1") {
+					t.Errorf("log %q", got)
+				}
+				raw = v.dial().open(30 * time.Second)
+				for i := range 300 {
+					raw.want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: fmt.Sprintf("/n%d", i)})
+				}
+			}, opts...)
+		})
+	}
+}
+
+// A damaged newest snapshot is left out for the one before it; damage inside of a log stops the
+// start, and names the place.
+func TestDamage(t *testing.T) {
+	disk := zkdisk.NewSimDisk()
+	opts := onDisk(disk, zkserver.WithSnapCount(20))
+	virtual(t, func(t *testing.T, v *world) {
+		c := v.dial().open(30 * time.Second)
+		for i := range 100 {
+			c.want(zkproto.OK, zkproto.OpCreate, create(fmt.Sprintf("/n%d", i)))
+		}
+		v.srv.Close()
+		snaps := files(t, disk, "snapshot.")
+		newest, before := snaps[len(snaps)-1], snaps[len(snaps)-2]
+		edit(t, disk, newest, func(b []byte) { b[len(b)/2] ^= 1 })
+		var log strings.Builder
+		v.restart(append(opts, zkserver.WithSnapCount(1000), zkserver.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))...)
+		if got := log.String(); !strings.Contains(got, "snapshot="+before+" ") || !strings.Contains(got, newest+" is damaged") {
+			t.Errorf("log %q, want a start from %s, and a word about %s", got, before, newest)
+		}
+		c = v.dial().open(30 * time.Second)
+		for i := range 100 {
+			c.want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: fmt.Sprintf("/n%d", i)})
+		}
+		c.want(zkproto.OK, zkproto.OpCreate, create("/more"))
+		v.srv.Close()
+
+		logs := files(t, disk, "log.")
+		bad := logs[len(logs)-1]
+		flip := func(b []byte) { b[40] ^= 1 }
+		edit(t, disk, bad, flip)
+		err := v.begin(opts...)
+		if err == nil || !strings.Contains(err.Error(), bad+" is damaged at offset 16") || !strings.Contains(err.Error(), dataDir) {
+			t.Errorf("start on a damaged log = %v, want %s and offset 16", err, bad)
+		}
+		if err == nil {
+			return
+		}
+		edit(t, disk, bad, flip)
+		v.restart(opts...) // nothing was changed in it
+	}, opts...)
+}

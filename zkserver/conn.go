@@ -18,6 +18,7 @@ type conn struct {
 	srv   *Server
 	nc    net.Conn
 	ip    string
+	num   int64 // counts connections, in the order in which they were accepted
 	since time.Time
 	ids   atomic.Pointer[[]ztree.ID] // never changed in place; written by the reader
 	ready chan struct{}              // closed when the connect response is on its way

@@ -359,7 +359,7 @@ func (e *engine) conns() []*conn {
 	e.srv.mu.Lock()
 	all := slices.Collect(maps.Keys(e.srv.conns))
 	e.srv.mu.Unlock()
-	slices.SortFunc(all, func(a, b *conn) int { return a.since.Compare(b.since) })
+	slices.SortFunc(all, func(a, b *conn) int { return cmp.Compare(a.num, b.num) })
 	return all
 }
 

@@ -32,6 +32,7 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	addrs     []net.Addr
 	conns     map[*conn]struct{}
+	accepted  int64
 	perIP     map[string]int
 }
 
@@ -156,7 +157,9 @@ func (s *Server) admit(nc net.Conn) {
 		nc.Close()
 		return
 	}
+	s.accepted++
 	c := newConn(s, nc, ip)
+	c.num = s.accepted
 	s.conns[c] = struct{}{}
 	s.perIP[ip]++
 	s.wg.Go(c.read)

@@ -1,8 +1,6 @@
 package zkserver
 
 import (
-	"time"
-
 	"github.com/gazoo-zk/gazoo/internal/ztree"
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
@@ -58,9 +56,10 @@ func newEngine(s *Server) (*engine, error) {
 
 func (e *engine) run() {
 	defer e.end()
-	e.reaper.timer = time.NewTimer(e.srv.cfg.reapInterval)
-	defer e.reaper.timer.Stop()
-	defer e.sessions.timer.Stop()
+	e.reaper.alarm.init(e.srv, (*engine).reap)
+	e.reaper.alarm.set(e.srv.cfg.reapInterval)
+	defer e.reaper.alarm.cancel()
+	defer e.sessions.alarm.cancel()
 	for {
 		select {
 		case <-e.srv.in.wake:
@@ -68,10 +67,6 @@ func (e *engine) run() {
 			for i := range batch {
 				e.handle(&batch[i])
 			}
-		case <-e.sessions.timer.C:
-			e.expireDue()
-		case <-e.reaper.timer.C:
-			e.reap()
 		case <-e.srv.stop:
 			return
 		}
@@ -134,7 +129,7 @@ func (e *engine) handle(r *request) {
 }
 
 // now is the time of transactions.
-func (e *engine) now() int64 { return time.Now().UnixMilli() }
+func (e *engine) now() int64 { return e.srv.cfg.clock.Now().UnixMilli() }
 
 // wrote logs what a write did and tells the watches. Events come before the reply.
 func (e *engine) wrote(out *ztree.Outcome) {

@@ -34,6 +34,7 @@ type config struct {
 	seed            int64
 	seeded          bool
 	logger          *slog.Logger
+	clock           Clock
 	providers       []Provider
 	required        []string // schemes of which a connection must have proved one
 	disk            diskConfig
@@ -52,6 +53,7 @@ func defaults() config {
 		words:           []string{"srvr"},
 		reapInterval:    time.Minute,
 		logger:          slog.New(slog.DiscardHandler),
+		clock:           systemClock{},
 		outstandingEach: 64,
 		disk:            defaultDisk(),
 	}

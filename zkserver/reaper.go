@@ -4,7 +4,7 @@ import "time"
 
 // reaper deletes containers that lost their children and znodes past their TTL.
 type reaper struct {
-	timer *time.Timer
+	alarm alarm
 	due   []string // found by the last look, and not deleted yet
 }
 
@@ -16,7 +16,7 @@ func (e *engine) reap() {
 	r := &e.reaper
 	if e.readOnly || e.failed {
 		r.due = nil
-		r.timer.Reset(e.srv.cfg.reapInterval)
+		r.alarm.set(e.srv.cfg.reapInterval)
 		return
 	}
 	now := e.now()
@@ -30,8 +30,8 @@ func (e *engine) reap() {
 		r.due = r.due[1:]
 	}
 	if len(r.due) > 0 {
-		r.timer.Reset(reapPause)
+		r.alarm.set(reapPause)
 		return
 	}
-	r.timer.Reset(e.srv.cfg.reapInterval)
+	r.alarm.set(e.srv.cfg.reapInterval)
 }

@@ -22,8 +22,9 @@ type sessionTable struct {
 	buckets map[int64]map[*session]struct{} // by milliseconds since base
 	tick    int64
 	base    time.Time
-	timer   *time.Timer
-	next    int64 // bucket that the timer waits for; 0 for none
+	clock   Clock
+	alarm   alarm
+	next    int64 // bucket that the alarm waits for; 0 for none
 	lastID  int64
 }
 
@@ -34,17 +35,17 @@ func (t *sessionTable) init(s *Server) {
 	t.byID = make(map[int64]*session)
 	t.buckets = make(map[int64]map[*session]struct{})
 	t.tick = s.cfg.tick.Milliseconds()
-	t.base = s.started
-	t.timer = time.NewTimer(time.Hour)
-	t.timer.Stop()
+	t.clock = s.cfg.clock
+	t.base = t.clock.Now()
+	t.alarm.init(s, (*engine).expireDue)
 	seed := s.cfg.seed
 	if !s.cfg.seeded {
-		seed = s.started.UnixMilli()
+		seed = t.base.UnixMilli()
 	}
 	t.lastID = int64(uint64(seed)<<24>>8|serverID<<56) - 1
 }
 
-func (t *sessionTable) elapsed() int64 { return time.Since(t.base).Milliseconds() }
+func (t *sessionTable) elapsed() int64 { return t.clock.Now().Sub(t.base).Milliseconds() }
 
 // newID skips ids of sessions that were recovered: the clock may have been set back since.
 func (t *sessionTable) newID() int64 {
@@ -103,10 +104,10 @@ func (t *sessionTable) leave(s *session) {
 	s.bucket = 0
 }
 
-// await sets the timer to a bucket.
+// await sets the alarm to a bucket.
 func (t *sessionTable) await(bucket int64) {
 	t.next = bucket
-	t.timer.Reset(time.Until(t.base.Add(time.Duration(bucket) * time.Millisecond)))
+	t.alarm.set(t.base.Add(time.Duration(bucket) * time.Millisecond).Sub(t.clock.Now()))
 }
 
 // expireDue ends the sessions whose time is over.

@@ -78,6 +78,7 @@ func (e *engine) run() {
 // end refuses what is still to come, and leaves nothing of the journal behind.
 func (e *engine) end() {
 	defer close(e.srv.stopped)
+	e.srv.last = e.tree
 	if e.journal != nil {
 		for e.flushing {
 			<-e.srv.in.wake

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gazoo-zk/gazoo/internal/ztree"
 )
 
 // ErrClosed is returned by [Server.Serve] after [Server.Close].
@@ -24,6 +26,7 @@ type Server struct {
 	stop      chan struct{} // closed by Close
 	stopped   chan struct{} // closed when the engine has ended
 	ended     chan struct{} // closed when nothing is served any more
+	last      *ztree.Tree   // set before
 	wg        sync.WaitGroup
 
 	mu        sync.Mutex // guards the fields below

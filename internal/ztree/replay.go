@@ -14,10 +14,19 @@ func (t *Tree) Replay(txn Txn) error {
 	if txn.Zxid < t.zxid {
 		return fmt.Errorf("transaction 0x%x behind 0x%x", uint64(txn.Zxid), uint64(t.zxid))
 	}
+	_, err := t.Follow(txn)
+	return err
+}
+
+// Follow is [Tree.Replay] for a tree that has all transactions before this one, and no others: it
+// returns the changes, in order, as the outcome of the write had them.
+func (t *Tree) Follow(txn Txn) ([]Change, error) {
+	t.changes = nil
 	err := t.replay(&txn, &txn.Record)
 	t.zxid = txn.Zxid
+	changes := t.changes
 	t.changes = nil
-	return err
+	return changes, err
 }
 
 func (t *Tree) replay(txn *Txn, rec *Record) error {

@@ -1,8 +1,9 @@
-// Package faultproxy is an in-process TCP proxy that misbehaves on request.
+// Package faultproxy is an in-process proxy that misbehaves on request: for TCP with [New], and with [Serve] between
+// any listener and any way to reach a target, in memory too.
 //
 // A test points its client at [Proxy.Addr] and then cuts, refuses, stalls, delays, throttles or swallows
-// connections at run time, or decides frame by frame with a [Filter] what happens to ZooKeeper requests and
-// replies. Nothing needs privileges, and every fault starts and ends exactly when the test says so.
+// connections at run time, or decides frame by frame with a [Filter] or a [Tap] what happens to ZooKeeper
+// requests and replies. Nothing needs privileges, and every fault starts and ends exactly when the test says so.
 //
 // Every fault holds for the connections that are open and for those that come later. Faults of one
 // direction are independent of the other direction and of each other; [Proxy.Clear] ends them all.

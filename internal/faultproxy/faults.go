@@ -29,11 +29,13 @@ func (d Dir) String() string {
 type Verdict int
 
 // Forward passes the frame on. Drop loses it; the stream goes on with the next frame. Cut resets both sides of the
-// connection instead of forwarding; what was forwarded before still reaches its reader.
+// connection instead of forwarding; what was forwarded before still reaches its reader. Last forwards it and then closes
+// both sides.
 const (
 	Forward Verdict = iota
 	Drop
 	Cut
+	Last
 )
 
 // Filter decides about one frame of the ZooKeeper protocol. The frame comes without its 4-byte length prefix and
@@ -57,14 +59,8 @@ type dirFaults struct {
 // Cut resets every open connection on both sides. New ones are accepted as before. A connection whose target is
 // still being dialled ends for the target without a reset.
 func (p *Proxy) Cut() {
-	p.mu.Lock()
-	links := make([]*link, 0, len(p.links))
-	for l := range p.links {
-		links = append(links, l)
-	}
-	p.mu.Unlock()
-	for _, l := range links {
-		l.end(true)
+	for _, c := range p.Open() {
+		c.end(endReset)
 	}
 }
 
@@ -104,20 +100,46 @@ func (p *Proxy) CutAfter(dir Dir, nBytes int) {
 // are accepted but the target is not dialled, as behind a firewall that drops packets. Since the connections that
 // were open meanwhile have lost bytes, BlackHole(false) resets them.
 func (p *Proxy) BlackHole(on bool) {
-	var spoiled []*link
+	var spoiled []*Conn
 	p.set(func() {
 		p.blackHole = on
-		for l := range p.links {
+		for c := range p.conns {
 			if on {
-				l.swallowed = true
-			} else if l.swallowed {
-				spoiled = append(spoiled, l)
+				c.swallowed = true
+			} else if c.swallowed {
+				spoiled = append(spoiled, c)
 			}
 		}
 	})
-	for _, l := range spoiled {
-		l.end(true)
+	for _, c := range spoiled {
+		c.end(endReset)
 	}
+}
+
+// Hang is [Proxy.BlackHole] for new connections alone: they are accepted and never answered. Open ones go on.
+// Hang(false) resets those that came meanwhile.
+func (p *Proxy) Hang(on bool) {
+	var spoiled []*Conn
+	p.set(func() {
+		p.hang = on
+		for c := range p.conns {
+			if c.hung && !on {
+				spoiled = append(spoiled, c)
+			}
+		}
+	})
+	for _, c := range spoiled {
+		c.end(endReset)
+	}
+}
+
+// Tap looks at the frames of one connection like a [Filter]. Both functions may be nil.
+type Tap struct {
+	// Frame decides about a frame, and may replace it with another one, which then is not nil.
+	Frame func(dir Dir, frame []byte) (verdict Verdict, instead []byte)
+
+	// Closed is called once when the connection has ended, by a goroutine of its own.
+	Closed func()
 }
 
 // SetFilter installs f for every connection; nil removes it. On an open connection it begins with the next frame of
@@ -130,11 +152,15 @@ func (p *Proxy) SetFilter(f Filter) {
 // on; connections that a black hole swallowed are reset.
 func (p *Proxy) Clear() {
 	p.BlackHole(false)
+	p.Hang(false)
 	p.set(p.clearLocked)
 }
 
 func (p *Proxy) clearLocked() {
-	p.refuse, p.blackHole, p.filter = false, false, nil
+	p.refuse, p.blackHole, p.hang, p.filter = false, false, false, nil
+	for c := range p.conns {
+		c.dirs = [2]dirFaults{}
+	}
 	for i := range p.dirs {
 		p.dirs[i] = dirFaults{cutAfter: -1}
 	}

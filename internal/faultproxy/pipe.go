@@ -1,6 +1,7 @@
 package faultproxy
 
 import (
+	"encoding/binary"
 	"io"
 	"net"
 	"time"
@@ -20,7 +21,7 @@ type chunk struct {
 
 // pipe is one direction of a link. readLoop fills chunks, writeLoop drains it.
 type pipe struct {
-	l        *link
+	c        *Conn
 	dir      Dir
 	src, dst net.Conn
 	chunks   chan chunk
@@ -30,12 +31,12 @@ type pipe struct {
 
 // readLoop reads until the stream ends or the link does.
 func (p *pipe) readLoop() {
+	buf := make([]byte, readSize)
 	for {
-		buf := make([]byte, readSize)
 		n, err := p.src.Read(buf)
 		select {
-		case p.chunks <- chunk{data: buf[:n:n], at: time.Now(), err: err}:
-		case <-p.l.ctx.Done():
+		case p.chunks <- chunk{data: append([]byte(nil), buf[:n]...), at: time.Now(), err: err}:
+		case <-p.c.ctx.Done():
 			return
 		}
 		if err != nil {
@@ -48,7 +49,7 @@ func (p *pipe) readLoop() {
 func (p *pipe) writeLoop() bool {
 	for {
 		select {
-		case <-p.l.ctx.Done():
+		case <-p.c.ctx.Done():
 			return false
 		case c := <-p.chunks:
 			if !p.forward(c) {
@@ -60,8 +61,8 @@ func (p *pipe) writeLoop() bool {
 				return p.finish()
 			default:
 				// The sender reset its side: so does the receiver's, but not before a stall lets it.
-				if p.l.hold(p.dir, arrival(c.at)) {
-					p.l.end(true)
+				if p.c.hold(p.dir, arrival(c.at)) && !p.vanishes() {
+					p.c.end(endReset)
 				}
 				return false
 			}
@@ -71,7 +72,7 @@ func (p *pipe) writeLoop() bool {
 
 // forward passes a chunk on, frame by frame where a filter wants that.
 func (p *pipe) forward(c chunk) bool {
-	ok := p.frames.feed(c.data, p.filter() != nil, func(piece []byte, whole bool) bool {
+	ok := p.frames.feed(c.data, p.watched(), func(piece []byte, whole bool) bool {
 		return p.pass(piece, whole, c.at)
 	})
 	if ok && c.err != nil {
@@ -82,34 +83,79 @@ func (p *pipe) forward(c chunk) bool {
 
 // finish passes on that the sender will send no more.
 func (p *pipe) finish() bool {
-	if !p.l.hold(p.dir, arrival(time.Now())) {
+	if !p.c.hold(p.dir, arrival(time.Now())) {
 		return false
 	}
-	if p.l.inBlackHole() {
-		<-p.l.ctx.Done()
+	if p.vanishes() {
 		return false
 	}
-	if tc, ok := p.dst.(*net.TCPConn); ok {
-		tc.CloseWrite() // an error means that the receiver is gone, which the other direction notices
+	if half, ok := p.dst.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite() // an error means that the receiver is gone, which the other direction notices
 	}
+	return true
+}
+
+// vanishes reports whether the end of the stream is swallowed, and waits then until nothing is left to be told. When
+// the client of a half-open connection leaves, both sides are gone.
+func (p *pipe) vanishes() bool {
+	p.c.p.mu.Lock()
+	swallowed, over := p.c.swallowed, p.c.halfOpen && p.dir == Upstream
+	p.c.p.mu.Unlock()
+	if !swallowed {
+		return false
+	}
+	if over {
+		p.c.end(endReset)
+	}
+	<-p.c.ctx.Done()
 	return true
 }
 
 // pass forwards one piece that came in at the given time, under the faults in force. whole says that it is a complete
 // frame with its length prefix. It returns false when nothing more can be forwarded in this direction.
 func (p *pipe) pass(piece []byte, whole bool, at time.Time) bool {
-	if !p.l.hold(p.dir, arrival(at)) {
+	if !p.c.hold(p.dir, arrival(at)) {
 		return false
 	}
-	if f := p.filter(); f != nil && whole && !p.l.inBlackHole() {
-		switch f(p.dir, p.l.id, piece[prefixLen:]) {
+	last := false
+	if whole && !p.c.inBlackHole() {
+		verdict, frame := p.judge(piece[prefixLen:])
+		switch verdict {
 		case Drop:
 			return true
 		case Cut:
-			p.l.end(true)
+			p.c.end(endBehind)
 			return false
 		}
+		if frame != nil {
+			piece = append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...)
+		}
+		last = verdict == Last
 	}
+	if !p.write(piece) {
+		return false
+	}
+	if last {
+		p.c.end(endOrderly)
+	}
+	return !last
+}
+
+// judge asks the filter and the tap about a frame. The frame is nil unless it is to be replaced.
+func (p *pipe) judge(frame []byte) (Verdict, []byte) {
+	if f := p.filter(); f != nil {
+		if v := f(p.dir, p.c.id, frame); v != Forward {
+			return v, nil
+		}
+	}
+	if p.c.tap.Frame != nil {
+		return p.c.tap.Frame(p.dir, frame)
+	}
+	return Forward, nil
+}
+
+// write forwards bytes as fast as the faults in force allow.
+func (p *pipe) write(piece []byte) bool {
 	for len(piece) > 0 {
 		n, fate := p.permit(len(piece))
 		if fate == swallow {
@@ -123,51 +169,54 @@ func (p *pipe) pass(piece []byte, whole bool, at time.Time) bool {
 			}
 		}
 		if fate == cutNow {
-			p.l.end(true)
+			p.c.end(endReset)
 			return false
 		}
 		piece = piece[n:]
 		written := time.Now()
-		if !p.l.hold(p.dir, func(f dirFaults) time.Time { return written.Add(f.pause) }) {
+		if !p.c.hold(p.dir, func(f dirFaults) time.Time { return written.Add(f.pause) }) {
 			return false
 		}
 	}
 	return true
 }
 
+// watched reports whether somebody wants to see whole frames.
+func (p *pipe) watched() bool { return p.c.tap.Frame != nil || p.filter() != nil }
+
 func (p *pipe) filter() Filter {
-	p.l.p.mu.Lock()
-	defer p.l.p.mu.Unlock()
-	return p.l.p.filter
+	p.c.p.mu.Lock()
+	defer p.c.p.mu.Unlock()
+	return p.c.p.filter
 }
 
 // fate is what becomes of the bytes that permit looked at.
 type fate int
 
 const (
-	write   fate = iota
+	passOn  fate = iota
 	cutNow       // write those permitted, then reset the link
 	swallow      // lose all of them
 )
 
 // permit says how many of the next have bytes may be written in one go, and takes them off the count of CutAfter.
 func (p *pipe) permit(have int) (int, fate) {
-	p.l.p.mu.Lock()
-	defer p.l.p.mu.Unlock()
-	if p.l.swallowed {
+	p.c.p.mu.Lock()
+	defer p.c.p.mu.Unlock()
+	if p.c.swallowed {
 		return 0, swallow
 	}
-	f := p.l.p.faults(p.dir)
+	f := p.c.p.faults(p.dir)
 	if f.pause > 0 {
 		have = 1
 	}
 	if f.cutAfter < 0 {
-		return have, write
+		return have, passOn
 	}
 	have = int(min(int64(have), f.cutAfter))
 	f.cutAfter -= int64(have)
 	if f.cutAfter > 0 {
-		return have, write
+		return have, passOn
 	}
 	f.cutAfter = -1
 	return have, cutNow

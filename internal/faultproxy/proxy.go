@@ -1,9 +1,12 @@
 package faultproxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 )
 
@@ -12,16 +15,19 @@ type Proxy struct {
 	ln     net.Listener
 	ctx    context.Context // ends in Close
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // the accept loop and everything of the links
+	wg     sync.WaitGroup // the accept loop and everything of the connections
+	dial   DialFunc
 
 	// mu guards what follows. It is never held across I/O or a call of the filter.
 	mu        sync.Mutex
+	newTap    func(*Conn) Tap // not changed after the start
 	target    string
-	links     map[*link]struct{}
+	conns     map[*Conn]struct{}
 	accepted  int
 	refused   int
 	refuse    bool
 	blackHole bool
+	hang      bool
 	filter    Filter
 	dirs      [2]dirFaults
 	changed   chan struct{} // closed and replaced whenever a setting changes
@@ -37,18 +43,39 @@ func NewOn(listenAddr, target string) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("faultproxy: %w", err)
 	}
+	p := newProxy(ln)
+	p.target = target
+	p.dial = func(ctx context.Context, _ net.Conn) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", p.Target())
+	}
+	p.wg.Go(p.acceptLoop)
+	return p, nil
+}
+
+// DialFunc connects a connection that was accepted from a client with a target.
+type DialFunc func(ctx context.Context, client net.Conn) (net.Conn, error)
+
+// Serve starts a proxy on a listener, which it closes, with connections to targets that dial makes. Any connections
+// will do, those in memory too: the proxy waits only on them, on channels and on timers, so it works in a bubble of
+// testing/synctest. A tap is made for each connection; nil makes none.
+func Serve(ln net.Listener, dial DialFunc, tap func(*Conn) Tap) *Proxy {
+	p := newProxy(ln)
+	p.dial, p.newTap = dial, tap
+	p.wg.Go(p.acceptLoop)
+	return p
+}
+
+func newProxy(ln net.Listener) *Proxy {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Proxy{
 		ln:      ln,
 		ctx:     ctx,
 		cancel:  cancel,
-		target:  target,
-		links:   make(map[*link]struct{}),
+		conns:   make(map[*Conn]struct{}),
 		changed: make(chan struct{}),
 	}
 	p.clearLocked()
-	p.wg.Go(p.acceptLoop)
-	return p, nil
+	return p
 }
 
 // Addr returns the "host:port" to connect to.
@@ -73,7 +100,7 @@ func (p *Proxy) SetTarget(addr string) {
 func (p *Proxy) Conns() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.links)
+	return len(p.conns)
 }
 
 // Accepted returns how many connections were accepted so far, not counting those that [Proxy.Refuse] turned
@@ -110,8 +137,11 @@ func (p *Proxy) acceptLoop() {
 			}
 			continue // the client left before it was accepted
 		}
-		if l := p.admit(nc); l != nil {
-			p.wg.Go(l.serve)
+		if c := p.admit(nc); c != nil {
+			if p.newTap != nil {
+				c.tap = p.newTap(c)
+			}
+			p.wg.Go(c.serve)
 		} else {
 			reset(nc)
 		}
@@ -119,10 +149,10 @@ func (p *Proxy) acceptLoop() {
 }
 
 // admit registers nc as an open connection, or returns nil when it has to be turned away.
-func (p *Proxy) admit(nc net.Conn) *link {
+func (p *Proxy) admit(nc net.Conn) *Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// Close cancels ctx before it cuts the registered links, so a link is either seen by that cut or not
+	// Close cancels ctx before it cuts the registered connections, so one is either seen by that cut or not
 	// registered at all.
 	if p.ctx.Err() != nil {
 		return nil
@@ -132,16 +162,15 @@ func (p *Proxy) admit(nc net.Conn) *link {
 		return nil
 	}
 	p.accepted++
-	l := &link{p: p, id: p.accepted, client: nc, swallowed: p.blackHole}
-	l.ctx, l.cancel = context.WithCancel(p.ctx)
-	p.links[l] = struct{}{}
-	return l
+	c := &Conn{p: p, id: p.accepted, client: nc, swallowed: p.blackHole || p.hang, hung: p.hang}
+	c.ctx, c.cancel = context.WithCancel(p.ctx)
+	p.conns[c] = struct{}{}
+	return c
 }
 
-// reset closes nc so that its peer sees a reset and not an orderly end.
-func reset(nc net.Conn) {
-	if tc, ok := nc.(*net.TCPConn); ok {
-		tc.SetLinger(0)
-	}
-	nc.Close()
+// Open returns the connections that [Proxy.Conns] counts, oldest first.
+func (p *Proxy) Open() []*Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(p.conns), func(a, b *Conn) int { return cmp.Compare(a.id, b.id) })
 }

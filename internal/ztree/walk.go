@@ -2,6 +2,8 @@ package ztree
 
 import (
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
@@ -28,12 +30,12 @@ func (t *Tree) Walk(path string) iter.Seq[Info] {
 }
 
 func (t *Tree) walk(n *node, path string, yield func(Info) bool) bool {
-	info := Info{Path: path, Data: n.data, ACL: t.acls.list(n.acl), Stat: t.stat(n)}
+	info := Info{Path: path, Data: n.data(), ACL: t.acls.list(n.acl), Stat: t.stat(n)}
 	switch t.kind(n) {
 	case kindContainer:
 		info.Container = true
 	case kindTTL:
-		info.TTL = time.Duration(n.owner&ttlMask) * time.Millisecond
+		info.TTL = time.Duration(n.owner()&ttlMask) * time.Millisecond
 	}
 	if !yield(info) {
 		return false
@@ -41,12 +43,9 @@ func (t *Tree) walk(n *node, path string, yield func(Info) bool) bool {
 	if path == "/" {
 		path = ""
 	}
-	names := make([]string, 0, len(n.kids))
-	for name := range n.kids {
-		names = append(names, name)
-	}
-	for _, name := range sorted(names) {
-		if !t.walk(n.kids[name], path+"/"+name, yield) {
+	below := slices.SortedFunc(n.kids().all(), func(a, b *node) int { return strings.Compare(a.name(), b.name()) })
+	for _, kid := range below {
+		if !t.walk(kid, path+"/"+kid.name(), yield) {
 			return false
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
 // A callback that blocks delays the callbacks behind it and nothing else: pings go on, calls are
@@ -52,9 +51,9 @@ func TestBlockedCallbackStallsNeitherPingsNorCalls(t *testing.T) {
 }
 
 func TestCallbackMayCallAndSetTheNextWatch(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/n", []byte("0"))
 		must(t, err)
 		seen := make(chan string, 10)
@@ -86,9 +85,9 @@ func TestCallbackMayCallAndSetTheNextWatch(t *testing.T) {
 // Several changes of one path in one transaction: a one-shot tells of the first, a stream of
 // each.
 func TestTransactionChangesOnePathTwice(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		for _, p := range []string{"/streamed", "/watched"} {
 			_, err := zk.Create(ctx, p, nil)
 			must(t, err)

@@ -12,11 +12,12 @@ import (
 
 func TestMain(m *testing.M) { leak.Main(closingExamples{ensemble.WithShared(m)}) }
 
-// closingExamples closes the examples' servers behind the tests.
+// closingExamples closes the embedded servers of examples and tests behind them.
 type closingExamples struct{ leak.Runner }
 
 func (c closingExamples) Run() int {
 	defer func() {
+		closeEmbedded()
 		for _, srv := range exampleServers {
 			srv.Close()
 		}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
 // get waits for a future that must succeed.
@@ -24,9 +23,9 @@ func get[T any](t *testing.T, ctx context.Context, what string, f gazoo.Future[T
 
 // Every asynchronous form, submitted at once by one goroutine: the server does them in order.
 func TestAsyncFormsOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		a := zk.Async()
 		buf := make([]byte, 0, 8)
 		create := a.Create(ctx, "/a", []byte("1"))
@@ -120,9 +119,9 @@ func TestAsyncFormsOnServers(t *testing.T) {
 }
 
 func TestAsyncKeepsOrderOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/n", nil)
 		must(t, err)
 		// Each set names the version that the one before leaves: one out of order fails.

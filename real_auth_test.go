@@ -15,13 +15,13 @@ import (
 )
 
 func TestDigestACLsOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		anyone := fresh(t, connect(t, e.Hosts()))
+		anyone := fresh(t, connect(t, c.Hosts()))
 		_, err := anyone.Create(ctx, "/creator", nil, gazoo.WithACL(gazoo.CreatorACL()...))
 		wantErr(t, "Create for the creator without a credential", err, gazoo.ErrInvalidACL)
 
-		bob := connect(t, e.Hosts()+anyone.Root(), gazoo.WithAuth("digest", []byte("bob:pw")), gazoo.WithDefaultACL(gazoo.CreatorACL()...))
+		bob := connect(t, c.Hosts()+anyone.Root(), gazoo.WithAuth("digest", []byte("bob:pw")), gazoo.WithDefaultACL(gazoo.CreatorACL()...))
 		_, err = bob.Create(ctx, "/creator", []byte("secret"))
 		must(t, err)
 		who, err := bob.WhoAmI(ctx)
@@ -70,9 +70,9 @@ func TestDigestACLsOnServers(t *testing.T) {
 }
 
 func TestACLVersionsAndMasks(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts(), gazoo.WithAuth("digest", []byte("bob:pw"))))
+		zk := fresh(t, connect(t, c.Hosts(), gazoo.WithAuth("digest", []byte("bob:pw"))))
 		_, err := zk.Create(ctx, "/n", nil)
 		must(t, err)
 		acl := []gazoo.ACL{
@@ -95,7 +95,7 @@ func TestACLVersionsAndMasks(t *testing.T) {
 			t.Errorf("GetACL = %v, version %d, %v, want %v", got, stat.Aversion, err, acl)
 		}
 		// Without Admin the servers hide the hash.
-		other := connect(t, e.Hosts()+zk.Root())
+		other := connect(t, c.Hosts()+zk.Root())
 		must(t, other.Sync(ctx, "/"))
 		got, _, err = other.GetACL(ctx, "/n")
 		if err != nil || len(got) != 3 || got[0].ID != "bob:x" || got[2] != acl[2] {
@@ -122,9 +122,9 @@ func TestSuperUser(t *testing.T) {
 
 // Requests never overtake the credentials after a reconnect.
 func TestNoRequestBeforeCredentials(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 60*time.Second)
-		zk := fresh(t, connect(t, e.Proxied(), gazoo.WithAuth("digest", []byte("bob:pw")), gazoo.WithSessionTimeout(30*time.Second)))
+		zk := fresh(t, connect(t, c.Proxied(), gazoo.WithAuth("digest", []byte("bob:pw")), gazoo.WithSessionTimeout(30*time.Second)))
 		_, err := zk.Create(ctx, "/secret", []byte("x"), gazoo.WithACL(gazoo.CreatorACL()...))
 		must(t, err)
 		var wg sync.WaitGroup
@@ -157,7 +157,7 @@ func TestNoRequestBeforeCredentials(t *testing.T) {
 			})
 		}
 		for range 30 {
-			cut(t, e, zk)
+			cut(t, c, zk)
 			<-progress
 			select {
 			case <-progress:
@@ -174,9 +174,9 @@ func TestNoRequestBeforeCredentials(t *testing.T) {
 }
 
 func TestServersRefusalOfACredentialEndsTheClient(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := connect(t, e.Hosts())
+		zk := connect(t, c.Hosts())
 		sub := zk.SubscribeState()
 		wantErr(t, "AddAuth of an unknown scheme", zk.AddAuth(ctx, "nobody-knows", []byte("x")), gazoo.ErrAuthFailed)
 		if ch := awaitState(t, sub, gazoo.StateLost); ch.Keeper != gazoo.KeeperAuthFailed || !errors.Is(ch.Err, gazoo.ErrAuthFailed) {
@@ -187,7 +187,7 @@ func TestServersRefusalOfACredentialEndsTheClient(t *testing.T) {
 		if cause := context.Cause(zk.Context()); !errors.Is(cause, gazoo.ErrAuthFailed) {
 			t.Errorf("cause of the client's end = %v", cause)
 		}
-		_, err = gazoo.Connect(ctx, e.Hosts(), gazoo.WithAuth("nobody-knows", []byte("hush")))
+		_, err = gazoo.Connect(ctx, c.Hosts(), gazoo.WithAuth("nobody-knows", []byte("hush")))
 		wantErr(t, "Connect with an unknown scheme", err, gazoo.ErrAuthFailed)
 		if err != nil && strings.Contains(err.Error(), "hush") {
 			t.Errorf("the error %q tells the credential", err)

@@ -30,10 +30,10 @@ var createKinds = []struct {
 }
 
 func TestCreateKindsOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
-		owner, err := gazoo.Connect(ctx, e.Hosts()+zk.Root())
+		zk := fresh(t, connect(t, c.Hosts()))
+		owner, err := gazoo.Connect(ctx, c.Hosts()+zk.Root())
 		must(t, err)
 		defer owner.Close()
 		session := owner.SessionID()
@@ -167,9 +167,9 @@ func TestTTLWithoutExtendedTypes(t *testing.T) {
 }
 
 func TestCreateParentsOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/a/b/c", nil)
 		wantErr(t, "Create without a parent", err, gazoo.ErrNoNode)
 		acl := []gazoo.ACL{{Perms: gazoo.PermAll &^ gazoo.PermAdmin, Scheme: "world", ID: "anyone"}}
@@ -203,9 +203,9 @@ func TestCreateParentsOnServers(t *testing.T) {
 }
 
 func TestManyClientsEnsureOnePath(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 40*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		const clients = 50
 		begin := make(chan struct{})
 		var wg sync.WaitGroup
@@ -213,7 +213,7 @@ func TestManyClientsEnsureOnePath(t *testing.T) {
 		var mu sync.Mutex
 		racing := 0
 		for i := range clients {
-			racer := connect(t, e.Hosts()+zk.Root())
+			racer := connect(t, c.Hosts()+zk.Root())
 			wg.Go(func() {
 				<-begin
 				_, errs[i] = racer.EnsurePath(ctx, "/one/two/three/four/five")
@@ -241,9 +241,9 @@ func TestManyClientsEnsureOnePath(t *testing.T) {
 var protectedPattern = regexp.MustCompile(`^/_c_[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}-n-(\d{10})?$`)
 
 func TestProtectedCreateOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		for _, kind := range createKinds {
 			opts := append([]gazoo.CreateOption{gazoo.Protected()}, kind.opts...)
 			path, err := zk.Create(ctx, "/n-", nil, opts...)
@@ -264,9 +264,9 @@ func TestProtectedCreateOnServers(t *testing.T) {
 }
 
 func TestSequenceSpansKindsAndNames(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		for i, path := range []string{"/a-", "/b-", "/"} {
 			got, err := zk.Create(ctx, path, nil, gazoo.Sequential())
 			if want := fmt.Sprintf("%s%010d", path, i); err != nil || got != want {

@@ -125,7 +125,7 @@ func TestManyWatchesSurviveADrop(t *testing.T) {
 		}
 		return faultproxy.Forward
 	})
-	if ch := cut(t, e, zk); !ch.Resumed {
+	if ch := cut(t, apache{e}, zk); !ch.Resumed {
 		t.Errorf("after the cut: %+v, want the session resumed", ch)
 	}
 	e.Proxy(0).SetFilter(nil)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/internal/ensemble"
 	"github.com/gazoo-zk/gazoo/internal/faultproxy"
 )
 
@@ -18,13 +17,13 @@ import (
 
 // loseReply makes the proxies forward the next request of an operation, and cut the
 // connection instead of passing on its reply.
-func loseReply(t *testing.T, e *ensemble.Ensemble, ops ...int32) {
+func loseReply(t *testing.T, c cluster, ops ...int32) {
 	t.Helper()
 	type request struct{ proxy, conn, xid int }
 	var mu sync.Mutex
 	var target *request
 	done := false
-	for i, p := range proxies(e) {
+	for i, p := range proxies(c) {
 		p.SetFilter(func(dir faultproxy.Dir, conn int, frame []byte) faultproxy.Verdict {
 			mu.Lock()
 			defer mu.Unlock()
@@ -48,7 +47,7 @@ func loseReply(t *testing.T, e *ensemble.Ensemble, ops ...int32) {
 		})
 	}
 	t.Cleanup(func() {
-		for _, p := range proxies(e) {
+		for _, p := range proxies(c) {
 			p.SetFilter(nil)
 		}
 		mu.Lock()
@@ -70,17 +69,17 @@ const (
 )
 
 func TestCreateWhoseReplyIsLost(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		for _, kind := range createKinds {
 			for _, protected := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/protected=%v", kind.name, protected), func(t *testing.T) {
 					ctx := deadline(t, 30*time.Second)
-					zk := fresh(t, connect(t, e.Proxied()))
+					zk := fresh(t, connect(t, c.Proxied()))
 					opts := kind.opts
 					if protected {
 						opts = append([]gazoo.CreateOption{gazoo.Protected()}, opts...)
 					}
-					loseReply(t, e, opCreate, opContainer, opCreateTTL)
+					loseReply(t, c, opCreate, opContainer, opCreateTTL)
 					path, err := zk.Create(ctx, "/n-", []byte("x"), opts...)
 					names, cerr := zk.Children(ctx, "/")
 					must(t, cerr)
@@ -105,10 +104,10 @@ func TestCreateWhoseReplyIsLost(t *testing.T) {
 }
 
 func TestCreateStatWhoseReplyIsLost(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Proxied()))
-		loseReply(t, e, opCreate2)
+		zk := fresh(t, connect(t, c.Proxied()))
+		loseReply(t, c, opCreate2)
 		path, stat, err := zk.CreateStat(ctx, "/n-", nil, gazoo.Protected(), gazoo.Ephemeral(), gazoo.Sequential())
 		must(t, err)
 		got, found, err := zk.Exists(ctx, path)
@@ -119,18 +118,18 @@ func TestCreateStatWhoseReplyIsLost(t *testing.T) {
 }
 
 func TestIdempotentWritesWhoseReplyIsLost(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Proxied()))
+		zk := fresh(t, connect(t, c.Proxied()))
 		_, err := zk.Create(ctx, "/n", []byte("0"))
 		must(t, err)
 
-		loseReply(t, e, opSetData)
+		loseReply(t, c, opSetData)
 		_, err = zk.Set(ctx, "/n", []byte("1"), 0)
 		if !errors.Is(err, gazoo.ErrConnectionLoss) || !gazoo.MaybeApplied(err) {
 			t.Errorf("Set = %v, want that it may have been applied", err)
 		}
-		loseReply(t, e, opSetData)
+		loseReply(t, c, opSetData)
 		// It was applied, as far as anybody can tell: the version moved on.
 		_, err = zk.SetIdempotent(ctx, "/n", []byte("2"), 1)
 		if !errors.Is(err, gazoo.ErrConnectionLoss) || !gazoo.MaybeApplied(err) {
@@ -139,12 +138,12 @@ func TestIdempotentWritesWhoseReplyIsLost(t *testing.T) {
 		if data, stat, err := zk.Get(ctx, "/n"); err != nil || string(data) != "2" || stat.Version != 2 {
 			t.Errorf("Get = %q, version %d, %v", data, stat.Version, err)
 		}
-		loseReply(t, e, opDelete)
+		loseReply(t, c, opDelete)
 		must(t, zk.DeleteIdempotent(ctx, "/n", 2))
 		if _, found, err := zk.Exists(ctx, "/n"); err != nil || found {
 			t.Errorf("Exists after DeleteIdempotent = %v, %v", found, err)
 		}
-		loseReply(t, e, opMulti)
+		loseReply(t, c, opMulti)
 		_, err = zk.Txn().Create("/a", nil).Create("/b", nil).Commit(ctx)
 		if !errors.Is(err, gazoo.ErrConnectionLoss) || !gazoo.MaybeApplied(err) {
 			t.Errorf("Commit = %v, want that it may have been applied", err)
@@ -157,21 +156,21 @@ func TestIdempotentWritesWhoseReplyIsLost(t *testing.T) {
 
 // Of writes that are in flight together none is applied when one before it was lost.
 func TestNothingOvertakesALostWrite(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 40*time.Second)
-		zk := fresh(t, connect(t, e.Proxied()))
+		zk := fresh(t, connect(t, c.Proxied()))
 		between := 0 // a reset may also take what the server has not read
 		for round := range 20 {
 			parent, err := zk.Create(ctx, "/r-", nil, gazoo.Sequential())
 			must(t, err)
-			for _, p := range proxies(e) {
+			for _, p := range proxies(c) {
 				p.Stall(faultproxy.Upstream, true)
 			}
 			creates := make([]gazoo.Future[gazoo.Created], 200)
 			for i := range creates {
 				creates[i] = zk.Async().Create(ctx, fmt.Sprintf("%s/%03d", parent, i), nil)
 			}
-			for _, p := range proxies(e) {
+			for _, p := range proxies(c) {
 				p.CutAfter(faultproxy.Upstream, 2000+137*round)
 				p.Stall(faultproxy.Upstream, false)
 			}
@@ -185,7 +184,7 @@ func TestNothingOvertakesALostWrite(t *testing.T) {
 					t.Errorf("create %d = %v", i, err)
 				}
 			}
-			for _, p := range proxies(e) {
+			for _, p := range proxies(c) {
 				p.CutAfter(faultproxy.Upstream, -1)
 			}
 			must(t, retrySync(ctx, zk))

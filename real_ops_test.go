@@ -15,9 +15,9 @@ import (
 )
 
 func TestVersionsGuardWritesOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/a", []byte("0"))
 		must(t, err)
 		stat, err := zk.Set(ctx, "/a", []byte("11"), 0)
@@ -48,9 +48,9 @@ func TestVersionsGuardWritesOnServers(t *testing.T) {
 }
 
 func TestIdempotentWritesOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/a", nil)
 		must(t, err)
 		stat, err := zk.SetIdempotent(ctx, "/a", []byte("x"), 0)
@@ -67,9 +67,9 @@ func TestIdempotentWritesOnServers(t *testing.T) {
 }
 
 func TestNullAndEmptyDataOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		for i, data := range [][]byte{nil, {}, {0}} {
 			path := fmt.Sprintf("/n%d", i)
 			_, err := zk.Create(ctx, path, data)
@@ -92,9 +92,9 @@ func TestNullAndEmptyDataOnServers(t *testing.T) {
 }
 
 func TestChildrenOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		names, stat, err := zk.ChildrenStat(ctx, "/")
 		if err != nil || len(names) != 0 || stat.NumChildren != 0 {
 			t.Errorf("ChildrenStat of a leaf = %q, %+v, %v", names, stat, err)
@@ -117,9 +117,9 @@ func TestChildrenOnServers(t *testing.T) {
 }
 
 func TestNonASCIINamesOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		names := []string{"Größe", "日本語", "имя", "with space", "\u00a0nbsp", "\uffef", "...", ".a"}
 		for _, name := range names {
 			path, err := zk.Create(ctx, "/"+name, []byte(name))
@@ -146,9 +146,9 @@ func TestNonASCIINamesOnServers(t *testing.T) {
 }
 
 func TestLargeValuesOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		data := bytes.Repeat([]byte("0123456789abcdef"), 500<<10/16)
 		for i := range 4 {
 			_, err := zk.Create(ctx, fmt.Sprintf("/n%d", i), data)
@@ -181,9 +181,9 @@ func TestLargeValuesOnServers(t *testing.T) {
 }
 
 func TestDeleteRecursiveAmongRivals(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 40*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		txn := zk.Txn().Create("/tree", nil)
 		for i := range 20 {
 			txn.Create(fmt.Sprintf("/tree/%d", i), nil)
@@ -197,7 +197,7 @@ func TestDeleteRecursiveAmongRivals(t *testing.T) {
 		errs := make([]error, 5)
 		deleted := make([]int, len(errs))
 		for i := range errs {
-			rival := connect(t, e.Hosts()+zk.Root())
+			rival := connect(t, c.Hosts()+zk.Root())
 			must(t, rival.Sync(ctx, "/tree"))
 			wg.Go(func() {
 				errs[i] = rival.DeleteRecursive(ctx, "/tree", func(n int) { deleted[i] = n })
@@ -220,9 +220,9 @@ func TestDeleteRecursiveAmongRivals(t *testing.T) {
 }
 
 func TestTreeQuestionsOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		for _, path := range []string{"/a", "/a/b", "/a/b/c", "/ab"} {
 			_, err := zk.Create(ctx, path, nil)
 			must(t, err)
@@ -247,7 +247,7 @@ func TestTreeQuestionsOnServers(t *testing.T) {
 				t.Errorf("Ephemerals(%q) = %q, %v, want %q", prefix, got, err, want)
 			}
 		}
-		other := connect(t, e.Hosts()+zk.Root())
+		other := connect(t, c.Hosts()+zk.Root())
 		if got, err := other.Ephemerals(ctx, ""); err != nil || len(got) != 0 {
 			t.Errorf("Ephemerals of another session = %q, %v", got, err)
 		}
@@ -285,11 +285,11 @@ func TestSyncShowsOthersWrites(t *testing.T) {
 }
 
 func TestChrootOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		base := fresh(t, connect(t, e.Hosts()))
+		base := fresh(t, connect(t, c.Hosts()))
 		root := base.Root() + "/x/y"
-		zk := connect(t, e.Hosts()+root)
+		zk := connect(t, c.Hosts()+root)
 		// The root is missing: said plainly, and made on request.
 		_, err := zk.Create(ctx, "/a", nil)
 		wantErr(t, "Create in a missing root", err, gazoo.ErrNoNode)

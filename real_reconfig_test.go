@@ -77,13 +77,13 @@ func TestReconfigureAnEnsemble(t *testing.T) {
 }
 
 func TestReconfigRefusals(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := connect(t, e.Hosts())
+		zk := connect(t, c.Hosts())
 		_, _, err := zk.Reconfig(ctx, gazoo.Reconfiguration{Leaving: []string{"3"}, Version: gazoo.AnyConfig})
 		wantErr(t, "Reconfig where it is disabled", err, gazoo.ErrReconfigDisabled)
 		cfg, _, err := zk.EnsembleConfig(ctx)
-		want := e.Len()
+		want := c.Len()
 		if want == 1 {
 			want = 0 // a standalone server has no configuration to show
 		}
@@ -106,9 +106,9 @@ func TestReconfigRefusals(t *testing.T) {
 }
 
 func TestFourLetterWordsOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := connect(t, e.Hosts())
+		zk := connect(t, c.Hosts())
 		for word, want := range map[string]string{
 			"ruok": "imok", "isro": "rw", "srvr": "Zookeeper version: 3.", "mntr": "zk_version\t3.", "stat": "Clients:", "conf": "tickTime=500",
 			"cons": "127.0.0.1", "dump": "Session", "envi": "zookeeper.version=3.", "wchs": "Total watches:", "dirs": "datadir_size:",

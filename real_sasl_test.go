@@ -45,7 +45,7 @@ func TestDigestMD5OnServer(t *testing.T) {
 	must(t, err)
 	id := bob.SessionID()
 	for i := range 3 {
-		if ch := cut(t, e, bob); !ch.Resumed {
+		if ch := cut(t, apache{e}, bob); !ch.Resumed {
 			t.Errorf("reconnect %d: %+v, want the session resumed", i, ch)
 		}
 		if data, _, err := bob.Get(ctx, "/mine"); err != nil || string(data) != "1" {
@@ -93,8 +93,8 @@ func TestWrongSASLPasswordOnServer(t *testing.T) {
 
 // A server without SASL answers without a token, which is no login.
 func TestServerWithoutSASL(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
-		_, err := gazoo.Connect(deadline(t, 30*time.Second), e.Hosts(), gazoo.WithSASL(gazoo.DigestMD5("bob", "secret")))
+	forEach(t, func(t *testing.T, c cluster) {
+		_, err := gazoo.Connect(deadline(t, 30*time.Second), c.Hosts(), gazoo.WithSASL(gazoo.DigestMD5("bob", "secret")))
 		wantErr(t, "Connect", err, gazoo.ErrAuthFailed)
 		if err == nil || !strings.Contains(err.Error(), "has no SASL") {
 			t.Errorf("Connect = %v, want it to say that the server has no SASL", err)

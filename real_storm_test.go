@@ -58,7 +58,7 @@ func TestEnsembleStorm(t *testing.T) {
 	ctx := deadline(t, duration+2*time.Minute)
 	s := &storm{t: t, stop: make(chan struct{}), saw: make(chan int, stormWatches)}
 	accepted := make([]int, e.Len())
-	for i, p := range proxies(e) {
+	for i, p := range proxies(apache{e}) {
 		accepted[i] = p.Accepted() + p.Refused()
 	}
 	var changes []*stormStates
@@ -344,7 +344,7 @@ func (s *storm) checkSockets(e *ensemble.Ensemble, before []int) int64 {
 		dials += k.dials.Load()
 		tries += k.tries.Load()
 	}
-	for i, p := range proxies(e) {
+	for i, p := range proxies(apache{e}) {
 		seen += int64(p.Accepted() + p.Refused() - before[i])
 	}
 	if seen < dials || seen > tries {

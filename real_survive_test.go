@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/internal/ensemble"
 	"github.com/gazoo-zk/gazoo/internal/faultproxy"
 )
 
@@ -98,9 +97,9 @@ func awaitSnap[S any](t *testing.T, ch <-chan S, what string, ok func(S) bool) i
 }
 
 func TestSurvivingWatchesOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 60*time.Second)
-		zk := fresh(t, connect(t, e.Proxied(), gazoo.WithSessionTimeout(20*time.Second)))
+		zk := fresh(t, connect(t, c.Proxied(), gazoo.WithSessionTimeout(20*time.Second)))
 		data := follow(t, func(ctx context.Context) iter.Seq2[gazoo.DataSnapshot, error] { return zk.WatchData(ctx, "/n") })
 		children := follow(t, func(ctx context.Context) iter.Seq2[gazoo.ChildrenSnapshot, error] { return zk.WatchChildren(ctx, "/n") })
 		only := func(what string, n int) {
@@ -133,7 +132,7 @@ func TestSurvivingWatchesOnServers(t *testing.T) {
 		}
 
 		sub := zk.SubscribeState()
-		must(t, e.Server(serverIndex(t, e, zk)).Restart())
+		must(t, c.Restart(serverIndex(t, c, zk)))
 		if ch := awaitState(t, sub, gazoo.StateConnected); !ch.Resumed {
 			t.Errorf("after the restart: %+v, want the session resumed", ch)
 		}
@@ -141,7 +140,7 @@ func TestSurvivingWatchesOnServers(t *testing.T) {
 		only("after a restart", awaitSnap(t, data, "after a restart", isData("1")))
 		only("after a restart", awaitSnap(t, children, "after a restart", hasChildren("c1")))
 
-		if ch := expire(t, e, zk); !ch.NewSession {
+		if ch := expire(t, c, zk); !ch.NewSession {
 			t.Errorf("after the expiry: %+v, want a new session", ch)
 		}
 		write(2)
@@ -149,8 +148,8 @@ func TestSurvivingWatchesOnServers(t *testing.T) {
 		only("after an expiry", awaitSnap(t, children, "after an expiry", hasChildren("c1", "c2")))
 
 		// Changed behind the client's back, seen once.
-		other := connect(t, e.Hosts()+zk.Root())
-		away(t, e, zk, func() {
+		other := connect(t, c.Hosts()+zk.Root())
+		away(t, c, zk, func() {
 			_, err := other.Set(ctx, "/n", []byte("away"), gazoo.AnyVersion)
 			must(t, err)
 			_, err = other.Create(ctx, "/n/away", nil)
@@ -165,11 +164,11 @@ func TestSurvivingWatchesOnServers(t *testing.T) {
 }
 
 func TestEventsMissedWhileAwayComeOnce(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 40*time.Second)
 		var log watchLog
-		zk := fresh(t, connect(t, e.Proxied(), gazoo.WithHook(&log)))
-		other := connect(t, e.Hosts()+zk.Root())
+		zk := fresh(t, connect(t, c.Proxied(), gazoo.WithHook(&log)))
+		other := connect(t, c.Hosts()+zk.Root())
 		for _, path := range []string{"/set", "/deleted", "/recreated", "/parent", "/still", "/parent/old"} {
 			_, err := zk.Create(ctx, path, nil)
 			must(t, err)
@@ -200,7 +199,7 @@ func TestEventsMissedWhileAwayComeOnce(t *testing.T) {
 		add("children", "/parent")
 		add("children", "/deleted")
 		add("children", "/still")
-		ch := away(t, e, zk, func() {
+		ch := away(t, c, zk, func() {
 			_, err := other.Txn().Set("/set", nil, 0).Set("/set", nil, 1).Delete("/deleted", 0).Delete("/recreated", 0).Create("/recreated", nil).
 				Create("/parent/new", nil).Create("/created", nil).Commit(ctx)
 			must(t, err)
@@ -233,10 +232,10 @@ func TestEventsMissedWhileAwayComeOnce(t *testing.T) {
 }
 
 func TestNoDuplicateEventsAfterRestarts(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 90*time.Second)
 		var log watchLog
-		zk := fresh(t, connect(t, e.Hosts(), gazoo.WithHook(&log), gazoo.WithSessionTimeout(30*time.Second)))
+		zk := fresh(t, connect(t, c.Hosts(), gazoo.WithHook(&log), gazoo.WithSessionTimeout(30*time.Second)))
 		_, err := zk.Txn().Create("/one", nil).Create("/stream", nil).Create("/func", nil).Commit(ctx)
 		must(t, err)
 		_, _, w, err := zk.GetW(ctx, "/one")
@@ -252,7 +251,7 @@ func TestNoDuplicateEventsAfterRestarts(t *testing.T) {
 		<-called
 		sub := zk.SubscribeState()
 		for range 5 {
-			must(t, e.Server(serverIndex(t, e, zk)).Restart())
+			must(t, c.Restart(serverIndex(t, c, zk)))
 			if ch := awaitState(t, sub, gazoo.StateConnected); !ch.Resumed {
 				t.Fatalf("after a restart: %+v, want the session resumed", ch)
 			}
@@ -292,11 +291,11 @@ func isSetWatches(frame []byte) bool {
 func TestCutsDuringRegistration(t *testing.T) {
 	for _, dir := range []faultproxy.Dir{faultproxy.Upstream, faultproxy.Downstream} {
 		t.Run(dir.String(), func(t *testing.T) {
-			ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+			forEach(t, func(t *testing.T, c cluster) {
 				ctx := deadline(t, 40*time.Second)
 				var log watchLog
-				zk := fresh(t, connect(t, e.Proxied(), gazoo.WithHook(&log)))
-				other := connect(t, e.Hosts()+zk.Root())
+				zk := fresh(t, connect(t, c.Proxied(), gazoo.WithHook(&log)))
+				other := connect(t, c.Hosts()+zk.Root())
 				_, err := zk.Txn().Create("/changed", nil).Create("/quiet", nil).Commit(ctx)
 				must(t, err)
 				must(t, other.Sync(ctx, "/"))
@@ -308,7 +307,7 @@ func TestCutsDuringRegistration(t *testing.T) {
 				must(t, err)
 				defer s.Close()
 				var cuts atomic.Int32
-				for _, p := range proxies(e) {
+				for _, p := range proxies(c) {
 					p.SetFilter(func(d faultproxy.Dir, _ int, frame []byte) faultproxy.Verdict {
 						if d == dir && isSetWatches(frame) && cuts.Add(1) <= 3 {
 							return faultproxy.Cut
@@ -316,7 +315,7 @@ func TestCutsDuringRegistration(t *testing.T) {
 						return faultproxy.Forward
 					})
 				}
-				ch := away(t, e, zk, func() {
+				ch := away(t, c, zk, func() {
 					_, err := other.Set(ctx, "/changed", nil, 0)
 					must(t, err)
 				})
@@ -341,9 +340,9 @@ func TestCutsDuringRegistration(t *testing.T) {
 }
 
 func TestExpiryEndsWhatTheSessionHeld(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 40*time.Second)
-		zk := fresh(t, connect(t, e.Proxied()))
+		zk := fresh(t, connect(t, c.Proxied()))
 		_, err := zk.Create(ctx, "/n", nil)
 		must(t, err)
 		_, err = zk.Create(ctx, "/eph", nil, gazoo.Ephemeral())
@@ -363,7 +362,7 @@ func TestExpiryEndsWhatTheSessionHeld(t *testing.T) {
 		}()
 		old := zk.Session()
 		view := zk.InSession(old)
-		ch := expire(t, e, zk)
+		ch := expire(t, c, zk)
 		if !ch.NewSession || ch.Resumed || ch.Session == old.ID() || zk.SessionID() != ch.Session {
 			t.Errorf("after the expiry: %+v, session 0x%x", ch, zk.SessionID())
 		}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/internal/ensemble"
 	"github.com/gazoo-zk/gazoo/internal/faultproxy"
 )
 
@@ -64,35 +63,35 @@ func pending(t *testing.T, what string, w *gazoo.Watch) {
 }
 
 // proxies returns the proxy in front of each server.
-func proxies(e *ensemble.Ensemble) []*faultproxy.Proxy {
-	list := make([]*faultproxy.Proxy, e.Len())
+func proxies(c cluster) []*faultproxy.Proxy {
+	list := make([]*faultproxy.Proxy, c.Len())
 	for i := range list {
-		list[i] = e.Proxy(i)
+		list[i] = c.Proxy(i)
 	}
 	return list
 }
 
 // cut breaks a proxied client's connection and waits until it is back.
-func cut(t *testing.T, e *ensemble.Ensemble, zk *gazoo.Client) gazoo.StateChange {
+func cut(t *testing.T, c cluster, zk *gazoo.Client) gazoo.StateChange {
 	t.Helper()
 	sub := zk.SubscribeState()
-	for _, p := range proxies(e) {
+	for _, p := range proxies(c) {
 		p.Cut()
 	}
 	return awaitState(t, sub, gazoo.StateConnected)
 }
 
 // away keeps a proxied client off its servers while f runs and waits until it is back.
-func away(t *testing.T, e *ensemble.Ensemble, zk *gazoo.Client, f func()) gazoo.StateChange {
+func away(t *testing.T, c cluster, zk *gazoo.Client, f func()) gazoo.StateChange {
 	t.Helper()
 	sub := zk.SubscribeState()
-	for _, p := range proxies(e) {
+	for _, p := range proxies(c) {
 		p.Refuse(true)
 		p.Cut()
 	}
 	awaitState(t, sub, gazoo.StateSuspended)
 	f()
-	for _, p := range proxies(e) {
+	for _, p := range proxies(c) {
 		p.Refuse(false)
 	}
 	return awaitState(t, sub, gazoo.StateConnected)
@@ -100,11 +99,11 @@ func away(t *testing.T, e *ensemble.Ensemble, zk *gazoo.Client, f func()) gazoo.
 
 // expire ends a proxied client's session by closing it through a connection of its own, and
 // waits until the client has a new one.
-func expire(t *testing.T, e *ensemble.Ensemble, zk *gazoo.Client) gazoo.StateChange {
+func expire(t *testing.T, c cluster, zk *gazoo.Client) gazoo.StateChange {
 	t.Helper()
 	saved := zk.Session().Saved()
-	return away(t, e, zk, func() {
-		thief, err := gazoo.Connect(deadline(t, 20*time.Second), e.Hosts(), gazoo.WithSession(saved))
+	return away(t, c, zk, func() {
+		thief, err := gazoo.Connect(deadline(t, 20*time.Second), c.Hosts(), gazoo.WithSession(saved))
 		must(t, err)
 		if thief.SessionID() != saved.ID {
 			t.Errorf("session taken over = 0x%x, want 0x%x", thief.SessionID(), saved.ID)
@@ -115,19 +114,19 @@ func expire(t *testing.T, e *ensemble.Ensemble, zk *gazoo.Client) gazoo.StateCha
 
 // serverIndex tells which server a client is connected to. Followers drop their clients when
 // the leader goes, so it may have to wait.
-func serverIndex(t *testing.T, e *ensemble.Ensemble, zk *gazoo.Client) int {
+func serverIndex(t *testing.T, c cluster, zk *gazoo.Client) int {
 	t.Helper()
 	ctx, addr := deadline(t, 30*time.Second), ""
 	for addr == "" {
 		must(t, zk.WaitState(ctx, gazoo.StateConnected))
 		addr = zk.Server()
 	}
-	for i := range e.Len() {
-		if addr == e.Server(i).Addr() || addr == e.Proxy(i).Addr() {
+	for i := range c.Len() {
+		if addr == c.Addr(i) || addr == c.Proxy(i).Addr() {
 			return i
 		}
 	}
-	t.Fatalf("Server() = %q, which is none of %s", addr, e.Hosts())
+	t.Fatalf("Server() = %q, which is none of %s", addr, c.Hosts())
 	return -1
 }
 

@@ -9,13 +9,12 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
 func TestTransactionOfEverything(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		txn := zk.Txn()
 		for _, kind := range createKinds {
 			txn.Create("/"+kind.name, []byte("x"), kind.opts...)
@@ -56,9 +55,9 @@ func TestTransactionOfEverything(t *testing.T) {
 }
 
 func TestTransactionCreateStatOnOldServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		results, err := zk.Txn().CreateStat("/a", nil).CreateStat("/s-", nil, gazoo.Sequential()).Create("/c", nil, gazoo.Container()).Commit(ctx)
 		must(t, err)
 		if results[0].Path != "/a" || results[1].Path != "/s-0000000001" {
@@ -80,9 +79,9 @@ func TestTransactionCreateStatOnOldServers(t *testing.T) {
 }
 
 func TestTransactionFailureNamesTheCulprit(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/old", nil)
 		must(t, err)
 		ok := func(txn *gazoo.Txn, i int) { txn.Create(fmt.Sprintf("/new%d", i), nil) }
@@ -140,9 +139,9 @@ func TestTransactionFailureNamesTheCulprit(t *testing.T) {
 }
 
 func TestMultiReadOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 20*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Txn().Create("/a", []byte("data")).Create("/a/b", nil).Create("/a/c", []byte{}).Commit(ctx)
 		must(t, err)
 		results, err := zk.MultiRead(ctx, gazoo.ReadData("/a"), gazoo.ReadChildren("/a"), gazoo.ReadData("/none"),
@@ -171,9 +170,9 @@ func TestMultiReadOnServers(t *testing.T) {
 }
 
 func TestTransactionOfThousands(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		txn := zk.Txn()
 		for i := range 5000 {
 			txn.Create(fmt.Sprintf("/n%d", i), nil)

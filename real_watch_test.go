@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
 func TestOneShotWatchesOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
-		other := connect(t, e.Hosts()+zk.Root())
+		zk := fresh(t, connect(t, c.Hosts()))
+		other := connect(t, c.Hosts()+zk.Root())
 		// Missing znode: only exists sets a watch.
 		_, _, w, err := zk.GetW(ctx, "/n")
 		wantErr(t, "GetW of nothing", err, gazoo.ErrNoNode)
@@ -75,10 +74,10 @@ func TestOneShotWatchesOnServers(t *testing.T) {
 
 // A client never reads new data before it was told of the change.
 func TestEventsComeBeforeReplies(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
-		other := connect(t, e.Hosts()+zk.Root())
+		zk := fresh(t, connect(t, c.Hosts()))
+		other := connect(t, c.Hosts()+zk.Root())
 		_, err := zk.Create(ctx, "/n", nil)
 		must(t, err)
 		must(t, other.Sync(ctx, "/n"))
@@ -159,9 +158,9 @@ var (
 )
 
 func TestStreamsOnServers(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		persistent, err := zk.Watch(ctx, "/n")
 		must(t, err)
 		recursive, err := zk.Watch(ctx, "/", gazoo.Recursive())
@@ -181,9 +180,9 @@ func TestStreamsOnServers(t *testing.T) {
 // On ZooKeeper 3.8 a path has one watch mode per table: what is set last replaces what was
 // there. All kinds on one path must work all the same, in whatever order they are set.
 func TestAllKindsOfWatchesOnOnePath(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 40*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		kinds := []string{"persistent", "recursive", "one-shot"}
 		for _, order := range permutations(kinds) {
 			var persistent, recursive *gazoo.Stream
@@ -260,9 +259,9 @@ func serverWatches(t *testing.T, zk *gazoo.Client) string {
 }
 
 func TestClosedWatchesLeaveTheServer(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Server(0).Addr()))
+		zk := fresh(t, connect(t, c.Addr(0)))
 		_, err := zk.Create(ctx, "/n", nil)
 		must(t, err)
 		before := serverWatches(t, zk)

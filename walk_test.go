@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/internal/ensemble"
 	"github.com/gazoo-zk/gazoo/internal/peer"
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
@@ -87,9 +86,9 @@ func TestWalkLeavesOutWhatVanishes(t *testing.T) {
 }
 
 func TestSetACLRecursive(t *testing.T) {
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) {
+	forEach(t, func(t *testing.T, c cluster) {
 		ctx := deadline(t, 30*time.Second)
-		zk := fresh(t, connect(t, e.Hosts()))
+		zk := fresh(t, connect(t, c.Hosts()))
 		for _, p := range []string{"/a/b/c", "/a/d"} {
 			_, err := zk.EnsurePath(ctx, p)
 			must(t, err)

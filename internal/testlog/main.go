@@ -25,7 +25,7 @@ type event struct {
 }
 
 // targets are the servers that tests run against; everything else needs none, or brings its own.
-var targets = []string{"standalone", "ensemble3"}
+var targets = []string{"embedded", "standalone", "ensemble3"}
 
 // ownOrNone is the target of tests that need no server, or start one of their own.
 const ownOrNone = "own or no server"

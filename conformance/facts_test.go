@@ -31,7 +31,7 @@ func slow(list []fact) []fact {
 	return list
 }
 
-var allFacts = slices.Concat(framingFacts, connectFacts, headerFacts)
+var allFacts = slices.Concat(framingFacts, connectFacts, headerFacts, operationFacts, statFacts, pathFacts, precedenceFacts, multiFacts)
 
 func TestFacts(t *testing.T) {
 	for _, k := range kinds {

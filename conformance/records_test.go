@@ -222,3 +222,6 @@ func tryAll(c *rawzk.Conn, all ...try) {
 		c.Want(x.want, x.op, x.body)
 	}
 }
+
+// splitPath returns the names that a path is made of.
+func splitPath(path string) []string { return strings.Split(strings.TrimPrefix(path, "/"), "/") }

@@ -71,27 +71,27 @@ func WithPreAllocSize(bytes int64) Option { return func(c *config) { c.disk.prea
 // openDisk is how a server begins: with a tree in memory, or from a directory.
 func (c *config) openDisk(opt ztree.Options) (*ztree.Tree, journal, error) {
 	disk := &c.disk
-	var seed *ztree.Tree
+	tree, found := ztree.New(opt), func() {}
 	if disk.from != "" {
 		rec, err := zkdisk.Read(disk.fs, disk.from, zkdisk.Options{Tree: opt})
 		if err != nil {
-			return nil, nil, fmt.Errorf("zkserver: %w", err)
+			return nil, nil, err
 		}
-		c.tell("seeded", disk.from, rec)
-		seed = rec.Tree
+		tree, found = rec.Tree, func() { c.tell("seeded", disk.from, rec) }
 	}
 	if disk.dir == "" {
-		if seed == nil {
-			seed = ztree.New(opt)
-		}
-		return seed, nil, nil
+		found()
+		return tree, nil, nil
 	}
-	d, rec, err := zkdisk.Open(disk.fs, disk.dir, zkdisk.Options{
-		Tree: opt, Seed: seed, Prealloc: disk.prealloc, Keep: disk.retain, NoPurge: disk.retain == 0,
-	})
+	how := zkdisk.Options{Tree: opt, Prealloc: disk.prealloc, Keep: disk.retain, NoPurge: disk.retain == 0}
+	if disk.from != "" {
+		how.Seed = tree
+	}
+	d, rec, err := zkdisk.Open(disk.fs, disk.dir, how)
 	if err != nil {
-		return nil, nil, fmt.Errorf("zkserver: %w", err)
+		return nil, nil, err
 	}
+	found()
 	if rec.Fresh {
 		c.logger.Info("new data directory", "dir", disk.dir)
 	} else {

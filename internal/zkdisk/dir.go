@@ -128,6 +128,19 @@ func (d *Dir) list() (snaps, logs []file, err error) {
 	return snaps, logs, nil
 }
 
+// contents is list with a check of whether they are what Open can begin with.
+func (d *Dir) contents() (snaps, logs []file, err error) {
+	snaps, logs, err = d.list()
+	switch {
+	case err != nil:
+	case d.opt.Seed != nil && len(snaps)+len(logs) > 0:
+		err = ErrNotEmpty
+	case len(snaps) == 0 && len(logs) > 0:
+		err = fmt.Errorf("it holds %s but no snapshot: is it a directory for logs only (dataLogDir)?", logs[0].name)
+	}
+	return snaps, logs, err
+}
+
 func zxidOf(name, prefix string) (int64, bool) {
 	digits, ok := strings.CutPrefix(name, prefix)
 	if !ok {
@@ -147,6 +160,11 @@ func (d *Dir) prepare(top string) error {
 	}
 	if err := rightKind(names); err != nil {
 		return err
+	}
+	if slices.Contains(names, versionDir) {
+		if _, _, err := d.contents(); err != nil {
+			return err
+		}
 	}
 	if err := d.fs.MkdirAll(d.path); err != nil {
 		return fmt.Errorf("cannot be written: %w", err)

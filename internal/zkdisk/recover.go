@@ -57,24 +57,18 @@ func (d *Dir) open(dir string) (*Recovery, error) {
 	if err := d.prepare(dir); err != nil {
 		return nil, err
 	}
-	snaps, logs, err := d.list()
+	snaps, logs, err := d.contents()
 	if err != nil {
 		return nil, err
 	}
 	rec := &Recovery{}
 	if len(snaps) == 0 {
-		if len(logs) > 0 {
-			return nil, fmt.Errorf("it holds %s but no snapshot: is it a directory for logs only (dataLogDir)?", logs[0].name)
-		}
 		if rec.Tree, rec.Fresh = d.opt.Seed, true; rec.Tree == nil {
 			rec.Tree = ztree.New(d.opt.Tree)
 		}
 		d.last, d.flushed = rec.Tree.Zxid(), rec.Tree.Zxid()
 		rec.Snapshot = fileName(snapPrefix, rec.Tree.Zxid())
 		return rec, d.Save(rec.Tree) // Apache refuses logs without a snapshot
-	}
-	if d.opt.Seed != nil {
-		return nil, ErrNotEmpty
 	}
 	if err := d.recover(snaps, logs, rec); err != nil {
 		return nil, err

@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -101,6 +103,21 @@ func (p *running) collect(stream io.Reader, into *bytes.Buffer) {
 // cmdInterrupt sends SIGINT, as Ctrl-C does: interrupt NAME.
 func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(processes(ts)[args[0]].cmd.Process.Signal(os.Interrupt))
+}
+
+// cmdTerminate sends SIGTERM, as service managers do: terminate NAME.
+func cmdTerminate(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(processes(ts)[args[0]].cmd.Process.Signal(syscall.SIGTERM))
+}
+
+// cmdPrinted puts the first line that a program has printed into a variable: printed NAME VARIABLE.
+func cmdPrinted(ts *testscript.TestScript, neg bool, args []string) {
+	p := processes(ts)[args[0]]
+	cmdAwait(ts, false, []string{args[0], "."})
+	p.mu.Lock()
+	line, _, _ := strings.Cut(p.out.String(), "\n")
+	p.mu.Unlock()
+	ts.Setenv(args[1], line)
 }
 
 // cmdFinish waits for a program's end, checks its exit code and leaves what it printed in the

@@ -55,6 +55,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PROXY", proxy.Addr())
 			e.Setenv("NOBODY", nobody)
 			e.Setenv("MUTE", mute)
+			e.Values[ackedKey{}] = &acked{}
 			e.Values[runningKey{}] = map[string]*running{}
 			return nil
 		},
@@ -108,8 +109,13 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"start":     cmdStart,
 	"await":     cmdAwait,
 	"interrupt": cmdInterrupt,
+	"terminate": cmdTerminate,
+	"printed":   cmdPrinted,
 	"finish":    cmdFinish,
 	"bytes":     cmdBytes,
+	"flip":      cmdFlip,
+	"fill":      cmdFill,
+	"filled":    cmdFilled,
 	"cut":       cmdCut,
 }
 

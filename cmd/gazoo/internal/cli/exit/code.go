@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"time"
 
@@ -96,6 +97,8 @@ func Code(err error) int {
 		return Conflict
 	case isAny(err, gazoo.ErrNoAuth, gazoo.ErrAuthFailed, gazoo.ErrInvalidACL, gazoo.ErrSessionClosedRequireSASLAuth):
 		return Auth
+	case as[*fs.PathError](err):
+		return Failed // what is below it, an errno, would pass for an error of the network
 	case isAny(err, gazoo.ErrConnectionLoss, gazoo.ErrNoServer, context.DeadlineExceeded),
 		as[*ConnectError](err), as[*TimeoutError](err), as[net.Error](err):
 		return Unreachable

@@ -25,6 +25,7 @@ type options struct {
 	words, super           string
 	extended, quota        bool
 	skipACL, modern        bool
+	disk                   diskOptions
 }
 
 // NewCmd returns the command.
@@ -36,12 +37,15 @@ func newCmd(e *env.Env, run func(context.Context, *options) error) *cobra.Comman
 		Use:     "serve",
 		GroupID: env.GroupServer,
 		Short:   "Run a ZooKeeper server in this process",
-		Long: `Run a server that is to clients a standalone Apache ZooKeeper 3.8, until interrupted. Everything is
-kept in memory and gone when it ends. It listens on the loopback interface unless told otherwise.
+		Long: `Run a server that is to clients a standalone Apache ZooKeeper 3.8, until interrupted. With --dir it is
+durable, in Apache's own format: nothing is answered before it is safe on disk, and sessions go on
+after a restart. Without, everything is kept in memory and gone when it ends. It listens on the
+loopback interface unless told otherwise.
 
 Stdout has one line: the address to connect to. The log is on stderr.
 JSON: {"address":"127.0.0.1:2181"}`,
 		Example: `  gazoo serve
+  gazoo serve --dir /var/lib/gazoo
   gazoo serve --listen 127.0.0.1:0 --tick-time 200ms --extended-types`,
 		Args: env.Args(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
@@ -49,6 +53,7 @@ JSON: {"address":"127.0.0.1:2181"}`,
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.listen, "listen", "127.0.0.1:2181", "address to listen on; port 0 is a free one")
+	o.disk.flags(cmd)
 	f.DurationVar(&o.tick, "tick-time", 3*time.Second, "grid on which sessions expire")
 	f.DurationVar(&o.shortest, "min-session-timeout", 0, "shortest session time-out (default 2 ticks)")
 	f.DurationVar(&o.longer, "max-session-timeout", 0, "longest session time-out (default 20 ticks)")
@@ -87,7 +92,7 @@ func (o *options) server(log *slog.Logger) (*zkserver.Server, error) {
 			opts = append(opts, flag.opt)
 		}
 	}
-	return zkserver.Start(opts...)
+	return zkserver.Start(append(opts, o.disk.server()...)...)
 }
 
 type result struct {
@@ -95,6 +100,7 @@ type result struct {
 }
 
 func run(ctx context.Context, o *options) error {
+	ignoreFileLimit()
 	log := slog.New(slog.NewTextHandler(o.env.Err, nil))
 	srv, err := o.server(log)
 	if err != nil {
@@ -109,7 +115,14 @@ func run(ctx context.Context, o *options) error {
 		return err
 	}
 	log.Info("serving", "address", srv.Addr(), "connect", "gazoo --servers "+srv.Addr()+" ls /")
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-srv.Done():
+		return ended(srv)
+	}
 	log.Info("stopping", "sessions", len(srv.Sessions()), "connections", srv.ConnCount())
+	if srv.Close() != nil {
+		return ended(srv)
+	}
 	return nil
 }

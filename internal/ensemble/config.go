@@ -48,6 +48,10 @@ type Config struct {
 
 	Properties       map[string]string // further lines of zoo.cfg; they win over what the fields above say
 	SystemProperties map[string]string // -D options of the JVM, with full names such as "zookeeper.snapCount"
+
+	// JVM replaces the options that choose heap, collector and compiler. The default is small and starts fast, which is
+	// not how anybody measures a server.
+	JVM []string
 }
 
 // TLSConfig describes the TLS ports of an ensemble.

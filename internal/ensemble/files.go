@@ -163,7 +163,10 @@ func (s *Server) command(classpath string) []string {
 	}
 	maps.Copy(system, c.SystemProperties)
 
-	args := []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData"}
+	args := slices.Clone(c.JVM)
+	if args == nil {
+		args = []string{"-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData"}
+	}
 	for _, key := range slices.Sorted(maps.Keys(system)) {
 		args = append(args, "-D"+key+"="+system[key])
 	}

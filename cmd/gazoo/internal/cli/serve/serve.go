@@ -101,6 +101,7 @@ type result struct {
 
 func run(ctx context.Context, o *options) error {
 	ignoreFileLimit()
+	defer startTuning(ctx)()
 	log := slog.New(slog.NewTextHandler(o.env.Err, nil))
 	srv, err := o.server(log)
 	if err != nil {

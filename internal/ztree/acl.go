@@ -1,7 +1,9 @@
 package ztree
 
 import (
+	"encoding/binary"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
@@ -39,23 +41,40 @@ func validDigest(id string) bool {
 
 // validIP is an IPv4 address with an optional number of bits, as before ZooKeeper 3.9.4.
 func validIP(id string) bool {
-	_, ok := parseIP(id)
+	_, _, ok := parseIP(id)
 	return ok
 }
 
-func parseIP(id string) (netip.Prefix, bool) {
-	if !strings.Contains(id, "/") {
-		addr, err := netip.ParseAddr(id)
-		return netip.PrefixFrom(addr, 32), err == nil && addr.Is4()
+// parseIP reads an address, and how many bits of it count. Numbers are whatever Java's parseInt
+// takes: signs and leading zeros too.
+func parseIP(id string) (addr uint32, bits int, ok bool) {
+	text, mask, masked := strings.Cut(id, "/")
+	parts := strings.Split(text, ".")
+	if len(parts) != 4 {
+		return 0, 0, false
 	}
-	p, err := netip.ParsePrefix(id)
-	return p, err == nil && p.Addr().Is4()
+	for _, part := range parts {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 0 || n > 255 {
+			return 0, 0, false
+		}
+		addr = addr<<8 | uint32(n)
+	}
+	if !masked {
+		return addr, 32, true
+	}
+	bits, err := strconv.Atoi(mask)
+	return addr, bits, err == nil && bits >= 0 && bits <= 32
 }
 
 func matchesIP(have, entry string) bool {
 	addr, err := netip.ParseAddr(have)
-	prefix, ok := parseIP(entry)
-	return err == nil && ok && prefix.Contains(addr.Unmap())
+	want, bits, ok := parseIP(entry)
+	if err != nil || !ok || !addr.Unmap().Is4() {
+		return false
+	}
+	b := addr.Unmap().As4()
+	return (binary.BigEndian.Uint32(b[:])^want)>>(32-bits) == 0
 }
 
 // allowed is the access check.

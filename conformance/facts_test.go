@@ -31,7 +31,8 @@ func slow(list []fact) []fact {
 	return list
 }
 
-var allFacts = slices.Concat(framingFacts, connectFacts, headerFacts, operationFacts, statFacts, pathFacts, precedenceFacts, multiFacts)
+var allFacts = slices.Concat(framingFacts, connectFacts, headerFacts, operationFacts, statFacts, pathFacts, precedenceFacts,
+	multiFacts, watchFacts, rewatchFacts, sessionFacts, slowSessionFacts, aclFacts, authFacts)
 
 func TestFacts(t *testing.T) {
 	for _, k := range kinds {

@@ -45,7 +45,7 @@ func forbiddenCharacters(t *testing.T, s *server) {
 	d := dir(c)
 	for _, name := range []string{
 		"\x00", "\x01", "\x1f", "\x7f", "\u0080", "\u009f", "\ue000", "\uf8ff", "\ufff0", "\uffff", "\ufffd", "\U0001f600",
-		"\xed\xa0\xbd\xed\xb8\x80", // a character as two surrogates
+		"\xed\xa0\xbd\xed\xb8\x80",     // a character as two surrogates
 		"\xff", "\xc0\x80", "\xe2\x82", // no UTF-8
 	} {
 		for _, path := range []string{d + "/" + name, d + "/a" + name + "b"} {
@@ -169,8 +169,10 @@ func nullPathInAMulti(t *testing.T, s *server) {
 	c := s.open(t)
 	d := dir(c)
 	for _, bad := range []zkproto.MultiOp{
-		{Op: zkproto.OpCreate, NullPath: true, ACL: open}, {Op: zkproto.OpDelete, NullPath: true},
-		{Op: zkproto.OpSetData, NullPath: true}, {Op: zkproto.OpCheck, NullPath: true},
+		{Op: zkproto.OpCreate, NullPath: true, ACL: open},
+		{Op: zkproto.OpDelete, NullPath: true},
+		{Op: zkproto.OpSetData, NullPath: true},
+		{Op: zkproto.OpCheck, NullPath: true},
 	} {
 		for _, ops := range [][]zkproto.MultiOp{{bad}, {mSet(d, -1), bad}, {bad, mSet(d, -1)}} {
 			if p := c.Call(zkproto.OpMulti, multi(ops...)); p.Err != zkproto.ErrMarshallingError {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
@@ -86,17 +85,3 @@ func median[T any, N cmp.Ordered](all []T, of func(T) N) N {
 	slices.Sort(numbers)
 	return numbers[len(numbers)/2]
 }
-
-// realDisk refuses file systems in memory, where a sync costs nothing.
-func realDisk(dir string) error {
-	const tmpfs, ramfs = 0x01021994, 0x858458f6
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
-		return err
-	}
-	if t := uint32(fs.Type); t == tmpfs || t == ramfs {
-		return fmt.Errorf("%s is in memory: name a directory on a disk with -dir", dir)
-	}
-	return nil
-}
-

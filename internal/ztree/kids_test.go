@@ -11,11 +11,11 @@ func TestKidsAreAMap(t *testing.T) {
 	for seed := range uint64(50) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		k, want := &kids{}, make(map[string]*node)
-		for step := range 4000 {
+		for step := range 12000 {
 			// Waves, so that the table becomes large and small again.
-			name := fmt.Sprint(rnd.IntN(10 + step%1000))
+			name := fmt.Sprint(rnd.IntN(10 + step%3000))
 			switch n := want[name]; {
-			case n == nil && rnd.IntN(2000) > step%2000:
+			case n == nil && rnd.IntN(6000) > step%6000:
 				n = newNode(name, []byte("data"), 1, 1)
 				k.add(n)
 				want[name] = n
@@ -48,13 +48,58 @@ func TestKidsAreAMap(t *testing.T) {
 	}
 }
 
+// Whoever is there throughout is seen, whatever comes and goes meanwhile.
+func TestKidsAreSeenWhileTheyChange(t *testing.T) {
+	for seed := range uint64(30) {
+		rnd := rand.New(rand.NewPCG(seed, 2))
+		k := &kids{}
+		stay, leave := make(map[*node]bool), []*node(nil)
+		for i := range rnd.IntN(20_000) {
+			n := newNode(fmt.Sprint(i), nil, 1, 1)
+			k.add(n)
+			if rnd.IntN(10) == 0 {
+				stay[n] = true
+			} else {
+				leave = append(leave, n)
+			}
+		}
+		grow, next := rnd.IntN(2) == 0, 20_000
+		for n := range k.throughout() {
+			delete(stay, n)
+			for range 3 {
+				switch {
+				case grow && next < 80_000:
+					k.add(newNode(fmt.Sprint(next), nil, 1, 1))
+					next++
+				case !grow && len(leave) > 0:
+					k.remove(leave[len(leave)-1])
+					leave = leave[:len(leave)-1]
+				}
+			}
+		}
+		if len(stay) > 0 {
+			t.Errorf("seed %d, growing %v: %d children not seen", seed, grow, len(stay))
+		}
+	}
+}
+
 // A child costs its parent little: the table is what makes a million of them fit.
 func TestKidsStayCompact(t *testing.T) {
 	k := &kids{}
-	for i := range 100_000 {
+	for i := range 300_000 {
 		k.add(newNode(fmt.Sprint(i), nil, 1, 1))
 	}
-	if len(k.slots) > 2*k.count {
-		t.Errorf("%d slots for %d children", len(k.slots), k.count)
+	if slots := slotsOf(k); slots > 2*k.count+k.count/4 {
+		t.Errorf("%d slots for %d children", slots, k.count)
 	}
+}
+
+func slotsOf(k *kids) int {
+	total := len(k.slots)
+	if k.parts != nil {
+		for _, part := range k.parts {
+			total += slotsOf(part)
+		}
+	}
+	return total
 }

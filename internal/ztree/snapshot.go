@@ -2,7 +2,6 @@ package ztree
 
 import (
 	"iter"
-	"slices"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
@@ -100,8 +99,7 @@ func (s *Snapshot) walk() iter.Seq[*node] {
 			if !yield(n) {
 				return false
 			}
-			// The list of this moment will do: whoever came later or is gone has been seen to.
-			for _, kid := range slices.Collect(n.kids().all()) {
+			for kid := range n.kids().throughout() {
 				if !visit(kid) {
 					return false
 				}

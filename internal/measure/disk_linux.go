@@ -17,4 +17,3 @@ func realDisk(dir string) error {
 	}
 	return nil
 }
-

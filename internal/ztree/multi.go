@@ -33,7 +33,7 @@ func (t *Tree) Multi(c *Caller, now int64, ops []zkproto.MultiOp) Outcome {
 		txn.Record.Parts = append(txn.Record.Parts, part.Record)
 	}
 	undo := t.undo
-	t.undo = nil
+	t.undo, t.before = nil, nil
 	if failed >= 0 {
 		for _, f := range slices.Backward(undo) {
 			f()

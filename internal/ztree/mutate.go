@@ -85,7 +85,7 @@ func (t *Tree) write(path string, n *node, data []byte, version int32, zxid, now
 			t.bytes -= more
 		})
 	}
-	t.quotaWritten(path, more)
+	t.quotaWritten(path, n, more)
 	t.changes = append(t.changes, Change{zkproto.EventDataChanged, path, t.acls.list(n.acl), nil})
 }
 

@@ -12,6 +12,7 @@ import (
 type quota struct {
 	limits       limits
 	hasLimits    bool // while the znode zookeeper_limits is there
+	hasStats     bool // while the znode zookeeper_stats is there
 	count, bytes int64
 }
 
@@ -61,17 +62,53 @@ func quotaTarget(path string) (target, name string, ok bool) {
 	return "/" + rest[:i], rest[i+1:], true
 }
 
-// limiting returns the deepest path with a quota that a path lies under, or is.
-func (t *Tree) limiting(path string) (string, *quota) {
-	if len(t.quotas) == 0 || path == systemPath || strings.HasPrefix(path, systemPath+"/") {
-		return "", nil
+// limiting returns the deepest path with a quota that a path lies under, or is; "" for none.
+func limiting(path string, of func(target string) quota) (string, quota) {
+	if path == systemPath || strings.HasPrefix(path, systemPath+"/") {
+		return "", quota{}
 	}
 	for p := path; p != "" && p != "/"; p, _ = split(p) {
-		if q := t.quotas[p]; q != nil && q.hasLimits {
+		if q := of(p); q.hasLimits {
 			return p, q
 		}
 	}
-	return "", nil
+	return "", quota{}
+}
+
+func (t *Tree) quota(target string) quota { return t.quotas[target] }
+
+// quotaBefore is a quota as it was before the multi under way. That is what Apache compares with,
+// so operations of a multi can together go over a limit.
+func (t *Tree) quotaBefore(target string) quota {
+	if q, changed := t.before[target]; changed {
+		return q
+	}
+	return t.quotas[target]
+}
+
+// setQuota changes a quota.
+func (t *Tree) setQuota(target string, q quota) {
+	old := t.quotas[target]
+	if t.undoable() {
+		if t.before == nil {
+			t.before = make(map[string]quota)
+		}
+		if _, changed := t.before[target]; !changed {
+			t.before[target] = old
+		}
+	}
+	t.putQuota(target, q)
+	if t.undoable() {
+		t.later(func() { t.putQuota(target, old) })
+	}
+}
+
+func (t *Tree) putQuota(target string, q quota) {
+	if !q.hasLimits && !q.hasStats {
+		delete(t.quotas, target)
+		return
+	}
+	t.quotas[target] = q
 }
 
 // quotaRefuses reports whether a write would pass a hard limit.
@@ -79,8 +116,8 @@ func (t *Tree) quotaRefuses(path string, bytes, count int64) bool {
 	if !t.opt.EnforceQuota {
 		return false
 	}
-	_, q := t.limiting(path)
-	if q == nil {
+	_, q := limiting(path, t.quotaBefore)
+	if !q.hasLimits || !q.hasStats {
 		return false
 	}
 	over := func(have, more, limit int64) bool { return limit >= 0 && more > 0 && have+more > limit }
@@ -89,75 +126,67 @@ func (t *Tree) quotaRefuses(path string, bytes, count int64) bool {
 
 // quotaInserted, quotaRemoved and quotaWritten follow the changes of the tree.
 func (t *Tree) quotaInserted(path string, n *node) {
-	if target, name, ok := quotaTarget(path); ok {
-		switch name {
-		case limitsName:
-			t.limit(target, n.data())
-		case statsName:
-			t.recount(target)
-		}
+	target, name, ok := quotaTarget(path)
+	if !ok {
+		t.account(path, 1, int64(n.size()))
 		return
 	}
-	t.account(path, 1, int64(n.size()))
+	q := t.quotas[target]
+	switch name {
+	case limitsName:
+		q.limits, q.hasLimits = parseLimits(n.data()), true
+		t.setQuota(target, q)
+	case statsName:
+		q.hasStats = true
+		t.setQuota(target, q)
+		t.recount(target)
+	}
 }
 
 func (t *Tree) quotaRemoved(path string, n *node) {
-	if target, name, ok := quotaTarget(path); ok {
-		if q := t.quotas[target]; q != nil && name == limitsName {
-			q.hasLimits = false
-			if t.undoable() {
-				t.later(func() { q.hasLimits = true })
-			}
-		}
+	target, name, ok := quotaTarget(path)
+	if !ok {
+		t.account(path, -1, -int64(n.size()))
 		return
 	}
-	t.account(path, -1, -int64(n.size()))
-}
-
-func (t *Tree) quotaWritten(path string, bytes int64) {
-	if target, name, ok := quotaTarget(path); ok {
-		if q := t.quotas[target]; q != nil && name == limitsName {
-			old := q.limits
-			q.limits = parseLimits(t.find(path).data())
-			if t.undoable() {
-				t.later(func() { q.limits = old })
-			}
-		}
-		return
-	}
-	t.account(path, 0, bytes)
-}
-
-// limit begins to count for a path.
-func (t *Tree) limit(target string, data []byte) {
 	q := t.quotas[target]
-	if q == nil {
-		q = &quota{}
-		t.quotas[target] = q
+	switch name {
+	case limitsName:
+		q.hasLimits = false
+		t.setQuota(target, q)
+	case statsName:
+		q.hasStats = false
+		t.setQuota(target, q)
 	}
-	old := *q
-	q.limits, q.hasLimits = parseLimits(data), true
-	if t.undoable() {
-		t.later(func() { *q = old })
+}
+
+// quotaWritten also takes over the numbers that a client writes into the stats.
+func (t *Tree) quotaWritten(path string, n *node, bytes int64) {
+	target, name, ok := quotaTarget(path)
+	if !ok {
+		t.account(path, 0, bytes)
+		return
 	}
-	t.recount(target)
+	q := t.quotas[target]
+	switch name {
+	case limitsName:
+		q.limits = parseLimits(n.data())
+		t.setQuota(target, q)
+	case statsName:
+		l := parseLimits(n.data())
+		q.count, q.bytes = l.count, l.bytes
+		t.setQuota(target, q)
+	}
 }
 
 // recount takes the real numbers of a subtree and writes them down.
 func (t *Tree) recount(target string) {
 	q := t.quotas[target]
-	if q == nil {
-		q = &quota{}
-		t.quotas[target] = q
-	}
-	old := *q
 	q.count, q.bytes = 0, 0
 	if n := t.find(target); n != nil {
 		q.count, q.bytes = usage(n)
 	}
-	if t.undoable() {
-		t.later(func() { *q = old })
-	}
+	t.setQuota(target, q)
 	t.writeStats(target, q)
 }
 
@@ -172,23 +201,21 @@ func usage(n *node) (count, bytes int64) {
 }
 
 func (t *Tree) account(path string, count, bytes int64) {
-	target, q := t.limiting(path)
-	if q == nil || count == 0 && bytes == 0 {
+	if len(t.quotas) == 0 || count == 0 && bytes == 0 {
+		return
+	}
+	target, q := limiting(path, t.quota)
+	if !q.hasLimits || !q.hasStats {
 		return
 	}
 	q.count += count
 	q.bytes += bytes
-	if t.undoable() {
-		t.later(func() {
-			q.count -= count
-			q.bytes -= bytes
-		})
-	}
+	t.setQuota(target, q)
 	t.writeStats(target, q)
 }
 
 // writeStats replaces the data of the stats znode in place: no version, no zxid, no watch.
-func (t *Tree) writeStats(target string, q *quota) {
+func (t *Tree) writeStats(target string, q quota) {
 	n := t.find(quotaPath + target + "/" + statsName)
 	if n == nil {
 		return
@@ -196,10 +223,11 @@ func (t *Tree) writeStats(target string, q *quota) {
 	t.preserve(n)
 	text, null, size := n.text, n.null, n.size()
 	n.setText(statsName, fmt.Appendf(nil, "count=%d,bytes=%d", q.count, q.bytes))
-	t.bytes += int64(n.size() - size)
+	more := int64(n.size() - size)
+	t.bytes += more
 	if t.undoable() {
 		t.later(func() {
-			t.bytes -= int64(n.size() - size)
+			t.bytes -= more
 			n.text, n.null = text, null
 		})
 	}
@@ -213,8 +241,16 @@ func (t *Tree) rebuildQuotas() {
 	}
 	var visit func(n *node, path string)
 	visit = func(n *node, path string) {
-		if kid := n.kid(limitsName); kid != nil && path != "" {
-			t.limit(path, kid.data())
+		limits, stats := n.kid(limitsName), n.kid(statsName)
+		if path != "" && (limits != nil || stats != nil) {
+			q := quota{hasLimits: limits != nil, hasStats: stats != nil}
+			if limits != nil {
+				q.limits = parseLimits(limits.data())
+			}
+			t.setQuota(path, q)
+			if limits != nil {
+				t.recount(path)
+			}
 		}
 		for kid := range n.kids().all() {
 			visit(kid, path+"/"+kid.name())

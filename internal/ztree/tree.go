@@ -27,7 +27,8 @@ type Tree struct {
 	acls     aclTable
 	sessions map[int64]*session
 	reap     map[*node]struct{} // containers and TTL znodes
-	quotas   map[string]*quota  // by the path they limit
+	quotas   map[string]quota   // by the path they limit
+	before   map[string]quota   // those that the multi under way has changed, as they were
 
 	unknown map[*node]struct{} // loaded with the key of an ACL that is in no table
 
@@ -82,7 +83,7 @@ func empty(opt Options) *Tree {
 	return &Tree{
 		opt: opt, root: newNode("", []byte{}, 0, 0), count: 1,
 		acls: newACLTable(), sessions: make(map[int64]*session),
-		reap: make(map[*node]struct{}), quotas: make(map[string]*quota),
+		reap: make(map[*node]struct{}), quotas: make(map[string]quota),
 	}
 }
 

@@ -132,6 +132,27 @@ func refused(t *testing.T, s *server, req zkproto.ConnectRequest) {
 	c.Closed()
 }
 
+// refusedOnceExpired is refused for a session that ends at about this moment: a server that is still busy with that may
+// close the connection without an answer.
+func refusedOnceExpired(t *testing.T, s *server, session zkproto.ConnectResponse) {
+	t.Helper()
+	for range 50 {
+		c := s.dial(t)
+		c.Write(rawzk.Frame(rawzk.Resume(session)))
+		b, err := c.NextBytes()
+		if err == nil {
+			r := zkproto.NewReader(b)
+			var got zkproto.ConnectResponse
+			if got.Decode(&r); !got.Refused() {
+				t.Errorf("expired session %#x was resumed: %+v", session.SessionID, got)
+			}
+			refused(t, s, rawzk.Resume(session))
+			return
+		}
+	}
+	t.Errorf("expired session %#x gets no answer", session.SessionID)
+}
+
 func wrongPasswordIsRefused(t *testing.T, s *server) {
 	for _, password := range [][]byte{nil, {}, make([]byte, 16), make([]byte, 17)} {
 		c := s.open(t)

@@ -12,7 +12,6 @@ import (
 type fact struct {
 	name string // of the function
 	run  func(*testing.T, *server)
-	slow bool // waits for the clock, so it runs beside others like it, and after the rest
 }
 
 func facts(all ...func(*testing.T, *server)) []fact {
@@ -24,25 +23,31 @@ func facts(all ...func(*testing.T, *server)) []fact {
 	return list
 }
 
-func slow(list []fact) []fact {
-	for i := range list {
-		list[i].slow = true
-	}
-	return list
-}
-
 var allFacts = slices.Concat(framingFacts, connectFacts, headerFacts, operationFacts, statFacts, pathFacts, precedenceFacts,
-	multiFacts, watchFacts, rewatchFacts, sessionFacts, slowSessionFacts, aclFacts, authFacts)
+	multiFacts, watchFacts, rewatchFacts, sessionFacts, aclFacts, authFacts, tlsFacts, wordFacts, quotaFacts, reaperFacts,
+	differences)
+
+// slowFacts wait for the clock most of the time, so all of them run at once.
+var slowFacts = slices.Concat(slowSessionFacts)
 
 func TestFacts(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(string(k), func(t *testing.T) {
 			for _, f := range allFacts {
+				t.Run(f.name, func(t *testing.T) { f.run(t, get(t, k, options{})) })
+			}
+		})
+	}
+}
+
+func TestSlowFacts(t *testing.T) {
+	for _, k := range kinds {
+		t.Run(string(k), func(t *testing.T) {
+			t.Parallel()
+			for _, f := range slowFacts {
 				t.Run(f.name, func(t *testing.T) {
-					if f.slow {
-						t.Parallel()
-					}
-					f.run(t, get(t, k, options{}))
+					t.Parallel()
+					f.run(t, get(t, k, options{alone: "slow"}))
 				})
 			}
 		})

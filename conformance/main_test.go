@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -8,7 +9,14 @@ import (
 	"github.com/gazoo-zk/gazoo/internal/leak"
 )
 
-func TestMain(m *testing.M) { leak.Main(closing{m}) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Parallel tests here wait for the clock and need no processor.
+	if err := flag.Set("test.parallel", "32"); err != nil {
+		panic(err)
+	}
+	leak.Main(closing{m})
+}
 
 // closing closes the servers that the tests shared.
 type closing struct{ m *testing.M }

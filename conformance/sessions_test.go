@@ -19,8 +19,8 @@ var (
 	sessionFacts = facts(ephemeralsEndTogether, ownWatchesFireBeforeTheEnd, requestsBehindTheEndAreDropped,
 		resumeClosesTheOldConnection, resumeNegotiatesAgain, closedSessionStaysClosed, disconnectLeavesTheSession,
 		ephemeralsOfOthersStay)
-	slowSessionFacts = slow(facts(expiryTime, expirySendsNothing, expiredSessionStaysExpired, requestsKeepASession,
-		authKeepsNoSession, silentConnectionIsClosed))
+	slowSessionFacts = facts(expiryTime, expirySendsNothing, expiredSessionStaysExpired, requestsKeepASession,
+		authKeepsNoSession, silentConnectionIsClosed)
 )
 
 func ephemeralsEndTogether(t *testing.T, s *server) {
@@ -159,7 +159,7 @@ func expiryTime(t *testing.T, s *server) {
 		if end.Sub(after) < timeout-50*time.Millisecond {
 			t.Fatalf("session of %v ended %v behind its last request", timeout, end.Sub(after))
 		}
-		refused(t, s, rawzk.Resume(c.Session))
+		refusedOnceExpired(t, s, c.Session)
 		if took = end.Sub(before); took <= timeout+tick+300*time.Millisecond {
 			return
 		}
@@ -196,9 +196,7 @@ func expiredSessionStaysExpired(t *testing.T, s *server) {
 	made(c, createAs(d+"/e", zkproto.ModeEphemeral))
 	c.Net.Close()
 	gone(other, d+"/e")
-	for range 2 {
-		refused(t, s, rawzk.Resume(c.Session))
-	}
+	refusedOnceExpired(t, s, c.Session)
 }
 
 // lives sends requests for a good while longer than a session would last without them.

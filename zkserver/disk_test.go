@@ -213,7 +213,7 @@ func TestSnapshots(t *testing.T) {
 				}
 				synctest.Wait()
 				snaps := files(t, disk, "snapshot.")
-				if c.keep > 0 && len(snaps) != c.keep || c.keep == 0 && (len(snaps) < 15 || len(snaps) > 31) {
+				if c.keep > 0 && len(snaps) != c.keep || c.keep == 0 && (len(snaps) < 4 || len(snaps) > 31) {
 					t.Errorf("snapshots %v, want %d", snaps, c.keep)
 				}
 				if left := files(t, disk, "gazoo-tmp"); len(left) > 0 {

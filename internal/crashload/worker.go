@@ -127,7 +127,7 @@ func (w *Worker) create(ctx context.Context) error {
 	if w.rnd.IntN(2) == 0 {
 		opts = append(opts, gazoo.Ephemeral())
 	}
-	_, err := w.zk.Create(ctx, path, make([]byte, w.rnd.IntN(2000)), opts...)
+	_, err := w.zk.Create(ctx, path, make([]byte, w.rnd.IntN(20)*w.rnd.IntN(100)), opts...)
 	return w.acked(err, func(l *Load) {
 		w.own = append(w.own, path)
 		l.created[path] = true

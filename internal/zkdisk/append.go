@@ -104,11 +104,15 @@ func (d *Dir) write(b batch) error {
 		return fmt.Errorf("%s: %w", d.logName, err)
 	}
 	d.pos = end
+	if b.create != 0 {
+		return d.fs.Together(d.syncLog, func() error { return d.fs.SyncDir(d.path) })
+	}
+	return d.syncLog()
+}
+
+func (d *Dir) syncLog() error {
 	if err := d.log.Sync(); err != nil {
 		return fmt.Errorf("%s: %w", d.logName, err)
-	}
-	if b.create != 0 {
-		return d.fs.SyncDir(d.path)
 	}
 	return nil
 }

@@ -175,16 +175,6 @@ func (d *Dir) prepare(top string) error {
 		}
 		return fmt.Errorf("cannot be written: %w", err)
 	}
-	// Any of the directories above may be new, and lost with all that is below. Those that must
-	// not be opened are older.
-	for dir := top; ; dir = filepath.Dir(dir) {
-		if err := d.fs.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return err
-		}
-		if dir == filepath.Dir(dir) {
-			break
-		}
-	}
 	names, err = d.fs.ReadDir(d.path)
 	if err != nil {
 		return err
@@ -198,6 +188,22 @@ func (d *Dir) prepare(top string) error {
 		d.epochs = d.epochs || name == "currentEpoch" || name == "acceptedEpoch"
 	}
 	return nil
+}
+
+// above are the syncs of the directories that lead to version-2. Any of them may be new, and lost
+// with all that is below. Those that must not be opened are older.
+func (d *Dir) above() (syncs []func() error) {
+	for dir := filepath.Dir(d.path); ; dir = filepath.Dir(dir) {
+		syncs = append(syncs, func() error {
+			if err := d.fs.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
+				return err
+			}
+			return nil
+		})
+		if dir == filepath.Dir(dir) {
+			return syncs
+		}
+	}
 }
 
 // rightKind refuses a directory that is something else, before anything is put there.

@@ -68,7 +68,11 @@ func (d *Dir) open(dir string) (*Recovery, error) {
 		}
 		d.last, d.flushed = rec.Tree.Zxid(), rec.Tree.Zxid()
 		rec.Snapshot = fileName(snapPrefix, rec.Tree.Zxid())
-		return rec, d.Save(rec.Tree) // Apache refuses logs without a snapshot
+		// Apache refuses logs without a snapshot. Nothing was promised yet, so order does not matter.
+		return rec, d.fs.Together(append(d.above(), func() error { return d.Save(rec.Tree) })...)
+	}
+	if err := d.fs.Together(d.above()...); err != nil {
+		return nil, err
 	}
 	if err := d.recover(snaps, logs, rec); err != nil {
 		return nil, err

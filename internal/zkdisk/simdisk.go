@@ -355,6 +355,16 @@ func (d *SimDisk) SyncDir(name string) error {
 	return nil
 }
 
+// Together calls one after the other, so that a seed says what happens.
+func (d *SimDisk) Together(syncs ...func() error) error {
+	for _, f := range syncs {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Lock keeps others of this disk out.
 func (d *SimDisk) Lock(name string) (io.Closer, error) {
 	d.mu.Lock()

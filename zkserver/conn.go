@@ -45,6 +45,8 @@ type conn struct {
 	marks     []mark // into held
 	lastHeld  bool   // close behind held; what comes after it is dropped
 	announced bool   // the connect response is in held
+	waiting   bool   // for the leader; of a replica, as the next
+	backlog   []request
 	watched   map[string]watchBits
 	stats     connStats
 }

@@ -29,6 +29,10 @@ type engine struct {
 	failed   bool     // a flush failed: nothing is served any more
 	holding  []*conn  // with output that is not durable
 	flights  []flight // batches that are not durable, oldest first
+
+	replica  *replica // nil unless it follows another server
+	feeds    []*feed  // of the replicas that follow it
+	replicas int      // how many ever did
 }
 
 func newEngine(s *Server) (*engine, error) {
@@ -48,6 +52,11 @@ func newEngine(s *Server) (*engine, error) {
 	e.saver.init(s, j)
 	e.sessions.init(s)
 	e.watches.init(cfg.modern)
+	if s.leader != nil {
+		e.replica = &replica{leader: s.leader}
+		e.replica.alarm.init(s, (*engine).catchUp)
+		return e, nil
+	}
 	for id, timeout := range tree.Sessions() {
 		e.track(&session{id: id, timeout: timeout})
 	}
@@ -57,7 +66,11 @@ func newEngine(s *Server) (*engine, error) {
 func (e *engine) run() {
 	defer e.end()
 	e.reaper.alarm.init(e.srv, (*engine).reap)
-	e.reaper.alarm.set(e.srv.cfg.reapInterval)
+	if e.replica == nil {
+		e.reaper.alarm.set(e.srv.cfg.reapInterval)
+	} else {
+		defer e.replica.alarm.cancel()
+	}
 	defer e.reaper.alarm.cancel()
 	defer e.sessions.alarm.cancel()
 	for {
@@ -71,6 +84,7 @@ func (e *engine) run() {
 			return
 		}
 		e.settle()
+		e.send()
 		e.save()
 	}
 }
@@ -95,6 +109,9 @@ func (e *engine) end() {
 			e.srv.failed(err)
 		}
 	}
+	if e.replica != nil {
+		e.replica.leader.in.post(request{kind: kindDo, do: func(m *engine) { m.unfollow(e.srv) }})
+	}
 	e.srv.in.close()
 }
 
@@ -106,6 +123,9 @@ func (e *engine) handle(r *request) {
 		return
 	case kindGone:
 		e.drop(c)
+		return
+	}
+	if e.park(c, r) {
 		return
 	}
 	e.counted = append(e.counted, c)
@@ -135,12 +155,20 @@ func (e *engine) now() int64 { return e.srv.cfg.clock.Now().UnixMilli() }
 // wrote logs what a write did and tells the watches. Events come before the reply.
 func (e *engine) wrote(out *ztree.Outcome) {
 	e.log(out.Txn)
+	if len(e.feeds) > 0 {
+		e.publish(out.Txn)
+	}
+	e.tellWatches(out.Changes, out.Txn.Zxid)
+}
+
+// tellWatches tells the watches of the changes of a transaction.
+func (e *engine) tellWatches(changes []ztree.Change, txn int64) {
 	zxid := int64(-1)
 	if e.srv.cfg.modern {
-		zxid = out.Txn.Zxid
+		zxid = txn
 	}
-	for i := range out.Changes {
-		e.trigger(&out.Changes[i], zxid)
+	for i := range changes {
+		e.trigger(&changes[i], zxid)
 	}
 }
 
@@ -207,6 +235,9 @@ func (e *engine) drop(c *conn) {
 	if s := c.session; s != nil && s.conn == c {
 		s.conn = nil
 	}
+	if e.replica != nil {
+		e.dropRemote(c)
+	}
 	c.session = nil
 	c.held, c.marks = nil, nil
 	c.closeSocket()
@@ -230,5 +261,8 @@ func (e *engine) setReadOnly(on bool) {
 			continue
 		}
 		e.touch(s)
+	}
+	if e.replica != nil {
+		e.catchUp()
 	}
 }

@@ -188,6 +188,9 @@ func (e *engine) mode() string {
 	if e.readOnly {
 		return "read-only"
 	}
+	if e.replica != nil {
+		return "follower"
+	}
 	return "standalone"
 }
 

@@ -15,7 +15,11 @@ func (e *engine) connect(c *conn, req *zkproto.ConnectRequest) {
 		e.drop(c)
 		return
 	}
-	timeout := min(max(req.TimeoutMS, int32(e.srv.cfg.minTimeout.Milliseconds())), int32(e.srv.cfg.maxTimeout.Milliseconds()))
+	if e.following() {
+		e.askSession(c, req)
+		return
+	}
+	timeout := e.negotiate(req)
 	if req.SessionID == 0 {
 		s := e.openSession(timeout)
 		e.attach(c, s, req)
@@ -28,16 +32,30 @@ func (e *engine) connect(c *conn, req *zkproto.ConnectRequest) {
 	}
 	password := zkproto.SessionPassword(req.SessionID)
 	if s == nil || !bytes.Equal(req.Password, password[:]) {
-		e.welcome(c, zkproto.ConnectResponse{Password: make([]byte, len(password)), HasReadOnly: req.HasReadOnly, ReadOnly: e.readOnly})
-		e.hangUp(c)
+		e.denySession(c, req)
 		return
 	}
-	if s.conn != nil {
+	if s.conn != nil && s.conn.srv == e.srv {
 		e.drop(s.conn)
 	}
 	s.timeout = timeout
 	e.touch(s)
 	e.attach(c, s, req)
+}
+
+// negotiate returns the time-out that a session gets, in milliseconds.
+func (e *engine) negotiate(req *zkproto.ConnectRequest) int32 {
+	least, most := e.srv.cfg.minTimeout.Milliseconds(), e.srv.cfg.maxTimeout.Milliseconds()
+	return min(max(req.TimeoutMS, int32(least)), int32(most))
+}
+
+// denySession says that a session is over.
+func (e *engine) denySession(c *conn, req *zkproto.ConnectRequest) {
+	if c.gone {
+		return
+	}
+	e.welcome(c, zkproto.ConnectResponse{Password: make([]byte, 16), HasReadOnly: req.HasReadOnly, ReadOnly: e.readOnly})
+	e.hangUp(c)
 }
 
 // attach gives a session its connection.

@@ -102,6 +102,9 @@ func (s *Server) Put(path string, data []byte) error {
 // Fill is [Server.Put] for many znodes at once, in their order, which stops at the first error.
 // No request is served meanwhile.
 func (s *Server) Fill(nodes iter.Seq2[string, []byte]) error {
+	if s.leader != nil {
+		return s.leader.Fill(nodes)
+	}
 	err := ErrClosed
 	s.call(func(e *engine) {
 		err = nil
@@ -118,6 +121,9 @@ func (s *Server) Fill(nodes iter.Seq2[string, []byte]) error {
 // Remove deletes a znode and all below it, as the server itself. The error is a
 // [zkproto.Code], such as [zkproto.ErrNoNode], or [ErrClosed].
 func (s *Server) Remove(path string) error {
+	if s.leader != nil {
+		return s.leader.Remove(path)
+	}
 	err := ErrClosed
 	s.call(func(e *engine) {
 		var paths []string

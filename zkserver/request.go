@@ -90,19 +90,38 @@ func (e *engine) answer(c *conn, s *session, q *request) {
 			e.refuse(c, q, zkproto.ErrMarshallingError)
 		case e.readOnly:
 			e.refuse(c, q, zkproto.ErrNotReadOnly)
+		case e.following():
+			resp := zkproto.SyncResponse{Path: q.write.Path, NullPath: q.null}
+			asked := *q
+			e.askWrite(c, q, func(*engine, *session) func(*engine) {
+				return func(r *engine) { put(r, c, r.header(&asked), resp) }
+			})
 		default:
 			put(e, c, e.header(q), zkproto.SyncResponse{Path: q.write.Path, NullPath: q.null})
 		}
 	case zkproto.OpWhoAmI:
 		put(e, c, e.header(q), e.srv.whoAmI(q.ids))
 	case zkproto.OpCloseSession:
-		zxid := e.closeSession(s, q.xid)
-		put(e, c, zkproto.ReplyHeader{Xid: q.xid, Zxid: zxid}, noBody{})
-		e.hangUp(c)
+		if e.following() {
+			s.closing = true
+			xid := q.xid
+			e.askWrite(c, q, func(m *engine, s *session) func(*engine) {
+				zxid := m.closeSession(s, xid)
+				return func(r *engine) { r.farewell(c, xid, zxid) }
+			})
+			return
+		}
+		e.farewell(c, q.xid, e.closeSession(s, q.xid))
 	default:
 		put(e, c, zkproto.ReplyHeader{Xid: q.xid, Zxid: -1, Err: zkproto.ErrUnimplemented}, noBody{})
 		e.hangUp(c)
 	}
+}
+
+// farewell answers the end of a session.
+func (e *engine) farewell(c *conn, xid int32, zxid int64) {
+	put(e, c, zkproto.ReplyHeader{Xid: xid, Zxid: zxid}, noBody{})
+	e.hangUp(c)
 }
 
 // header begins the reply to a request that changed nothing.
@@ -125,6 +144,20 @@ func (e *engine) change(c *conn, caller *ztree.Caller, q *request) {
 		e.refuse(c, q, zkproto.ErrMarshallingError)
 		return
 	}
+	if e.following() {
+		asked, who := *q, *caller
+		e.askWrite(c, q, func(m *engine, _ *session) func(*engine) {
+			out := m.execute(&who, &asked)
+			return func(r *engine) { r.respond(c, &asked, &out) }
+		})
+		return
+	}
+	out := e.execute(caller, q)
+	e.respond(c, q, &out)
+}
+
+// execute lets the tree do a write.
+func (e *engine) execute(caller *ztree.Caller, q *request) ztree.Outcome {
 	var out ztree.Outcome
 	switch {
 	case q.op == zkproto.OpDeleteContainer:
@@ -140,6 +173,11 @@ func (e *engine) change(c *conn, caller *ztree.Caller, q *request) {
 		out = e.tree.Write(caller, e.now(), q.write)
 	}
 	e.wrote(&out)
+	return out
+}
+
+// respond tells a client what became of its write.
+func (e *engine) respond(c *conn, q *request, out *ztree.Outcome) {
 	h := zkproto.ReplyHeader{Xid: q.xid, Zxid: out.Txn.Zxid, Err: out.Code}
 	switch {
 	case out.Code != zkproto.OK || q.op == zkproto.OpDelete:

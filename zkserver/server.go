@@ -19,6 +19,8 @@ var ErrClosed = errors.New("zkserver: server closed")
 // Server is a ZooKeeper server. Its methods are safe for concurrent use.
 type Server struct {
 	cfg       config
+	leader    *Server // nil unless it is a replica
+	number    uint64  // high byte of session ids
 	providers map[string]Provider
 	started   time.Time
 	stats     stats
@@ -54,8 +56,16 @@ func New(opts ...Option) (*Server, error) {
 	if err := cfg.finish(); err != nil {
 		return nil, err
 	}
+	s := newServer(cfg)
+	if err := s.run(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func newServer(cfg config) *Server {
 	s := &Server{
-		cfg: cfg, providers: make(map[string]Provider), started: time.Now(),
+		cfg: cfg, number: 1, providers: make(map[string]Provider), started: time.Now(),
 		in:   newInbox(cfg.outstanding, cfg.outstandingEach),
 		stop: make(chan struct{}), stopped: make(chan struct{}), ended: make(chan struct{}),
 		listeners: make(map[net.Listener]struct{}), conns: make(map[*conn]struct{}), perIP: make(map[string]int),
@@ -63,12 +73,16 @@ func New(opts ...Option) (*Server, error) {
 	for _, p := range slices.Concat(cfg.builtin(), cfg.providers) {
 		s.providers[p.Scheme] = p
 	}
+	return s
+}
+
+// run lets the engine run.
+func (s *Server) run() error {
 	e, err := newEngine(s)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		s.wg.Go(e.run)
 	}
-	s.wg.Go(e.run)
-	return s, nil
+	return err
 }
 
 // Start makes a server and lets it serve on a TCP port: see [WithAddr].
@@ -298,6 +312,9 @@ func (s *Server) Sessions() []SessionInfo {
 // connection without a word. It reports whether there was such a session.
 func (s *Server) ExpireSession(id int64) bool {
 	found := false
+	if s.leader != nil {
+		return s.leader.ExpireSession(id)
+	}
 	s.call(func(e *engine) { found = e.expire(id) })
 	return found
 }

@@ -13,6 +13,7 @@ type session struct {
 	conn    *conn // nil while its client is away
 	bucket  int64 // when it ends, on the grid of ticks
 	local   bool  // of read-only mode: not in the tree
+	closing bool  // its client has asked for the end; of a replica
 }
 
 // sessionTable finds sessions by their ids, and by the tick at which they end. Apache keeps time
@@ -28,9 +29,6 @@ type sessionTable struct {
 	lastID  int64
 }
 
-// serverID is the high byte of session ids.
-const serverID = 1
-
 func (t *sessionTable) init(s *Server) {
 	t.byID = make(map[int64]*session)
 	t.buckets = make(map[int64]map[*session]struct{})
@@ -42,7 +40,7 @@ func (t *sessionTable) init(s *Server) {
 	if !s.cfg.seeded {
 		seed = t.base.UnixMilli()
 	}
-	t.lastID = int64(uint64(seed)<<24>>8|serverID<<56) - 1
+	t.lastID = int64(uint64(seed)<<24>>8|s.number<<56) - 1
 }
 
 func (t *sessionTable) elapsed() int64 { return t.clock.Now().Sub(t.base).Milliseconds() }
@@ -78,6 +76,13 @@ func (e *engine) untrack(s *session) {
 
 // touch restarts a session's time.
 func (e *engine) touch(s *session) {
+	if r := e.replica; r != nil && !s.local {
+		if r.seen == nil {
+			r.seen = make(map[int64]struct{})
+		}
+		r.seen[s.id] = struct{}{}
+		return
+	}
 	t := &e.sessions
 	bucket := ((t.elapsed()+int64(s.timeout))/t.tick + 1) * t.tick
 	if bucket == s.bucket {
@@ -149,7 +154,7 @@ func (e *engine) expire(id int64) bool {
 		return false
 	}
 	e.closeSession(s, 0)
-	if s.conn != nil {
+	if s.conn != nil && s.conn.srv == e.srv {
 		e.drop(s.conn)
 	}
 	return true

@@ -19,7 +19,8 @@ func (t *Tree) Replay(txn Txn) error {
 }
 
 // Follow is [Tree.Replay] for a tree that has all transactions before this one, and no others: it
-// returns the changes, in order, as the outcome of the write had them.
+// returns the changes, in order, as the outcome of the write had them. The transaction is not
+// changed.
 func (t *Tree) Follow(txn Txn) ([]Change, error) {
 	t.changes = nil
 	err := t.replay(&txn, &txn.Record)
@@ -112,7 +113,8 @@ func (t *Tree) replayCreate(txn *Txn, rec *Record) error {
 	}
 	n := parent.kid(name)
 	if n == nil {
-		t.applyCreate(txn, rec, parent, name)
+		own := *rec // several trees may follow one log
+		t.applyCreate(txn, &own, parent, name)
 		if parent.creates() != creates {
 			t.undigest(parent, above)
 			parent.change().creates = creates

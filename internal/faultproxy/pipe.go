@@ -131,6 +131,9 @@ func (p *pipe) pass(piece []byte, whole bool, at time.Time) bool {
 			piece = append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...)
 		}
 		last = verdict == Last
+		if !p.c.hold(p.dir, arrival(at)) { // the tap may have taken its time, or set a fault itself
+			return false
+		}
 	}
 	if !p.write(piece) {
 		return false

@@ -1,0 +1,73 @@
+package zktest_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/leak"
+	"github.com/gazoo-zk/gazoo/zktest"
+)
+
+func TestMain(m *testing.M) { leak.Main(m) }
+
+// inBoth runs a test in a bubble with a network in memory, and outside on the loopback interface.
+func inBoth(t *testing.T, f func(t *testing.T, opts ...zktest.Option)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { f(t) })
+	})
+	t.Run("loopback", func(t *testing.T) { f(t, zktest.OnLoopback()) })
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantErr(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s = %v, want %v", what, err, want)
+	}
+}
+
+// soon is a context for what must not take long.
+func soon(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	ctx := soon(t)
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("never: %s", what)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// create makes a znode.
+func create(t *testing.T, zk *gazoo.Client, path string, opts ...gazoo.CreateOption) {
+	t.Helper()
+	if _, err := zk.Create(soon(t), path, []byte("v"), opts...); err != nil {
+		t.Fatalf("Create(%s) = %v", path, err)
+	}
+}
+
+// reconnected waits until a client has a connection after it had lost one.
+func reconnected(t *testing.T, zk *gazoo.Client) {
+	t.Helper()
+	must(t, zk.Sync(soon(t), "/"))
+}

@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"internal/ztree":      {"zkproto"},
 	"internal/zkdisk":     {"internal/ztree", "zkproto"},
 	"internal/testlog":    nil,
+	"interop/kazoo":       {"internal/ensemble"},
 
 	"internal/ensemble/withzk": {"internal/ensemble"},
 	"internal/measure":         {"", "internal/ensemble", "internal/zkdisk", "internal/ztree", "zkproto"},

@@ -2,8 +2,10 @@ package zkserver
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,6 +100,7 @@ func (c *conn) read() {
 		var h zkproto.RequestHeader
 		h.Decode(&r)
 		c.srv.stats.received.Add(1)
+		c.srv.stats.bytesReceived.Add(int64(len(frame)) + 4)
 		if h.Op == zkproto.OpAuth || h.Op == zkproto.OpSASL {
 			if !c.submit(&batch) || !c.security(h, &r) {
 				return
@@ -108,7 +111,13 @@ func (c *conn) read() {
 			c.expel(zkproto.ReplyHeader{Xid: h.Xid, Err: zkproto.ErrSessionClosedRequireSASLAuth})
 			return
 		}
-		req := request{conn: c, xid: h.Xid, op: h.Op, ids: c.identities(), at: time.Now()}
+		large, ok := c.srv.large.admit(&c.srv.cfg.limits, len(frame))
+		if !ok {
+			c.srv.stats.largeRejected.Add(1)
+			c.submit(&batch)
+			return
+		}
+		req := request{conn: c, xid: h.Xid, op: h.Op, ids: c.identities(), at: time.Now(), large: large}
 		req.decode(&r)
 		batch = append(batch, req)
 		if len(batch) < maxBatch && frames.Buffered() {
@@ -125,6 +134,11 @@ func (c *conn) submit(batch *[]request) bool {
 		return true
 	}
 	ok := c.awaitDrain() && c.srv.in.submit(c, *batch)
+	if !ok {
+		for i := range *batch {
+			c.srv.large.done((*batch)[i].large)
+		}
+	}
 	clear(*batch)
 	*batch = (*batch)[:0]
 	return ok
@@ -242,6 +256,7 @@ func (c *conn) write() {
 			c.nc.SetWriteDeadline(time.Now().Add(10 * time.Second))
 		}
 		if len(buf) > 0 {
+			c.srv.stats.bytesSent.Add(int64(len(buf)))
 			if _, err := c.nc.Write(buf); err != nil {
 				c.closeSocket()
 				return
@@ -284,6 +299,13 @@ func (c *conn) closeSocket() {
 	})
 }
 
+// silent counts a connection that is given up because it said nothing.
+func (c *conn) silent(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.srv.stats.silent.Add(1)
+	}
+}
+
 // greet reads what a connection begins with: a connect request, which it waits to be answered,
 // or a four-letter word, behind which nothing is read. It reports whether requests follow.
 func (c *conn) greet() (*zkproto.FrameReader, bool) {
@@ -294,6 +316,7 @@ func (c *conn) greet() (*zkproto.FrameReader, bool) {
 
 	var first [4]byte
 	if _, err := io.ReadFull(c.nc, first[:]); err != nil {
+		c.silent(err)
 		return nil, false
 	}
 	if word := string(first[:]); knownWord(word) {
@@ -306,6 +329,7 @@ func (c *conn) greet() (*zkproto.FrameReader, bool) {
 	frames.SetHead(0) // refused for its length alone
 	frame, err := frames.Next()
 	if err != nil {
+		c.silent(err)
 		return nil, false
 	}
 	r := zkproto.NewReader(frame)

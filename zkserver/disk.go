@@ -2,6 +2,10 @@ package zkserver
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/gazoo-zk/gazoo/internal/zkdisk"
 	"github.com/gazoo-zk/gazoo/internal/ztree"
@@ -110,4 +114,63 @@ func (c *config) tell(msg, dir string, rec *zkdisk.Recovery) {
 	if rec.DigestMismatches > 0 {
 		c.logger.Warn("the tree is not what the files say", "dir", dir, "digest_mismatches", rec.DigestMismatches)
 	}
+}
+
+// files returns the names of what is in the directory, without those that anything else made.
+func (c *diskConfig) files() []string {
+	if c.dir == "" {
+		return nil
+	}
+	names, err := c.fs.ReadDir(c.versionDir())
+	if err != nil {
+		return nil
+	}
+	return names
+}
+
+// versionDir is where logs and snapshots are; "" in memory.
+func (c *diskConfig) versionDir() string {
+	if c.dir == "" {
+		return ""
+	}
+	return filepath.Join(c.dir, "version-2")
+}
+
+// dirSize is how many bytes logs and snapshots have, as far as they can be looked at.
+func (e *engine) dirSize() int64 {
+	disk := &e.srv.cfg.disk
+	var sum int64
+	for _, name := range disk.files() {
+		f, err := disk.fs.OpenRead(filepath.Join(disk.versionDir(), name))
+		if err != nil {
+			continue // it was removed meanwhile
+		}
+		if n, err := f.Size(); err == nil {
+			sum += n
+		}
+		f.Close()
+	}
+	return sum
+}
+
+// lastSnapshot returns the zxid of the newest snapshot and when it was written, in seconds since
+// 1970; -1 for what is not known.
+func (e *engine) lastSnapshot() (zxid, at int64) {
+	disk := &e.srv.cfg.disk
+	zxid, at = -1, -1
+	newest := ""
+	for _, name := range disk.files() {
+		hex, ok := strings.CutPrefix(name, "snapshot.")
+		if !ok {
+			continue
+		}
+		hex, _, _ = strings.Cut(hex, ".") // what compresses it
+		if n, err := strconv.ParseInt(hex, 16, 64); err == nil && n > zxid {
+			zxid, newest = n, name
+		}
+	}
+	if info, err := os.Stat(filepath.Join(disk.versionDir(), newest)); err == nil && newest != "" {
+		at = info.ModTime().Unix()
+	}
+	return zxid, at
 }

@@ -16,6 +16,10 @@ type engine struct {
 	saver    saver
 	readOnly bool
 	latency  latency
+	metrics  metrics
+	digests  digestLog
+	fences   []fence
+	tokens   tokens
 
 	traceMask int64 // for the four-letter words about it
 
@@ -48,7 +52,7 @@ func newEngine(s *Server) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{srv: s, tree: tree, journal: j, durable: tree.Zxid(), traceMask: 306}
+	e := &engine{srv: s, tree: tree, journal: j, durable: tree.Zxid(), traceMask: 306, metrics: metrics{response: noSizes}}
 	e.saver.init(s, j)
 	e.sessions.init(s)
 	e.watches.init(cfg.modern)
@@ -129,6 +133,7 @@ func (e *engine) handle(r *request) {
 		return
 	}
 	e.counted = append(e.counted, c)
+	e.srv.large.done(r.large)
 	if c.gone {
 		return
 	}
@@ -144,6 +149,11 @@ func (e *engine) handle(r *request) {
 			return
 		}
 		e.touch(s)
+		if e.tooLate(r) {
+			e.srv.stats.throttled.Add(1)
+			e.refuse(c, r, zkproto.ErrThrottledOp)
+			return
+		}
 		e.answer(c, s, r)
 		c.stats.note(r, e)
 	}
@@ -180,11 +190,13 @@ func put[B interface{ AppendTo([]byte) []byte }](e *engine, c *conn, h zkproto.R
 	if len(c.held) > heldLimit && !e.spill(c) {
 		return
 	}
+	before := len(c.held) + 4 // its length
 	b, m := zkproto.BeginFrame(c.held)
 	b = h.AppendTo(b)
 	b = body.AppendTo(b)
 	c.held = zkproto.EndFrame(b, m)
 	c.stats.sent++
+	e.metrics.response.note(len(c.held) - before)
 	e.srv.stats.sent.Add(1)
 	e.touched(c)
 }

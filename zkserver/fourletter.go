@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -54,6 +55,7 @@ func (c *conn) greetWord(word string) bool {
 
 // word answers a four-letter word and hangs up.
 func (e *engine) word(c *conn, r *request) {
+	c.stats.received++
 	var b strings.Builder
 	switch allowed := e.srv.cfg.words; {
 	case !slices.Contains(allowed, "*") && !slices.Contains(allowed, r.word):
@@ -93,6 +95,7 @@ func (e *engine) gtmk(w io.Writer) { fmt.Fprint(w, e.traceMask) }
 
 func (e *engine) srst(w io.Writer) {
 	e.latency = latency{}
+	e.metrics.response = noSizes
 	e.srv.stats.received.Store(0)
 	e.srv.stats.sent.Store(0)
 	io.WriteString(w, "Server stats reset.\n")
@@ -105,22 +108,33 @@ func (e *engine) crst(w io.Writer) {
 	io.WriteString(w, "Connection stats reset.\n")
 }
 
-func (e *engine) dirs(w io.Writer) { io.WriteString(w, "datadir_size: 0\nlogdir_size: 0\n") }
+func (e *engine) dirs(w io.Writer) {
+	fmt.Fprintf(w, "datadir_size: %d\nlogdir_size: %[1]d\n", e.dirSize())
+}
 
-// wchs counts the data watches.
-func (e *engine) wchs(w io.Writer) {
-	conns, paths, total := 0, make(map[string]struct{}), 0
+// watchCounts are the numbers of the data watches.
+type watchCounts struct{ conns, paths, total int }
+
+func (e *engine) watchSummary() watchCounts {
+	var n watchCounts
+	paths := make(map[string]struct{})
 	for _, c := range e.conns() {
 		watched := e.dataWatches(c)
 		if len(watched) > 0 {
-			conns++
+			n.conns++
 		}
-		total += len(watched)
+		n.total += len(watched)
 		for _, p := range watched {
 			paths[p] = struct{}{}
 		}
 	}
-	fmt.Fprintf(w, "%d connections watching %d paths\nTotal watches:%d\n", conns, len(paths), total)
+	n.paths = len(paths)
+	return n
+}
+
+func (e *engine) wchs(w io.Writer) {
+	n := e.watchSummary()
+	fmt.Fprintf(w, "%d connections watching %d paths\nTotal watches:%d\n", n.conns, n.paths, n.total)
 }
 
 func (e *engine) wchc(w io.Writer) {
@@ -137,13 +151,19 @@ func (e *engine) wchc(w io.Writer) {
 	io.WriteString(w, "\n")
 }
 
-func (e *engine) wchp(w io.Writer) {
+// watchersByPath returns the sessions with a data watch on each path.
+func (e *engine) watchersByPath() map[string][]int64 {
 	byPath := make(map[string][]int64)
 	for _, c := range e.conns() {
 		for _, p := range e.dataWatches(c) {
 			byPath[p] = append(byPath[p], c.sessionID())
 		}
 	}
+	return byPath
+}
+
+func (e *engine) wchp(w io.Writer) {
+	byPath := e.watchersByPath()
 	for _, p := range slices.Sorted(maps.Keys(byPath)) {
 		fmt.Fprintln(w, p)
 		for _, id := range byPath[p] {
@@ -165,15 +185,39 @@ func (e *engine) dataWatches(c *conn) []string {
 	return paths
 }
 
-func (e *engine) conf(w io.Writer) {
+// configuration is what the admin server shows of the settings.
+func (e *engine) configuration() []field {
 	cfg := &e.srv.cfg
-	_, port, err := net.SplitHostPort(e.srv.Addr())
-	if err != nil {
-		port = "-1"
+	port := -1
+	if _, text, err := net.SplitHostPort(e.srv.Addr()); err == nil {
+		if n, err := strconv.Atoi(text); err == nil {
+			port = n
+		}
 	}
-	fmt.Fprintf(w, "clientPort=%s\nsecureClientPort=-1\ndataDir=\ndataDirSize=0\ndataLogDir=\ndataLogSize=0\n", port)
-	fmt.Fprintf(w, "tickTime=%d\nmaxClientCnxns=%d\nminSessionTimeout=%d\nmaxSessionTimeout=%d\nclientPortListenBacklog=-1\nserverId=0\n",
-		cfg.tick.Milliseconds(), cfg.maxClientConns, cfg.minTimeout.Milliseconds(), cfg.maxTimeout.Milliseconds())
+	dir := cfg.disk.versionDir()
+	return []field{
+		{"client_port", port},
+		{"data_dir", dir},
+		{"data_log_dir", dir},
+		{"tick_time", cfg.tick.Milliseconds()},
+		{"max_client_cnxns", cfg.maxClientConns},
+		{"min_session_timeout", cfg.minTimeout.Milliseconds()},
+		{"max_session_timeout", cfg.maxTimeout.Milliseconds()},
+		{"server_id", 0},
+		{"client_port_listen_backlog", -1},
+	}
+}
+
+func (e *engine) conf(w io.Writer) {
+	v := make(map[string]any)
+	for _, f := range e.configuration() {
+		v[f.key] = f.value
+	}
+	size := e.dirSize()
+	fmt.Fprintf(w, "clientPort=%v\nsecureClientPort=-1\ndataDir=%v\ndataDirSize=%d\ndataLogDir=%v\ndataLogSize=%d\n",
+		v["client_port"], v["data_dir"], size, v["data_log_dir"], size)
+	fmt.Fprintf(w, "tickTime=%v\nmaxClientCnxns=%v\nminSessionTimeout=%v\nmaxSessionTimeout=%v\nclientPortListenBacklog=%v\nserverId=%v\n",
+		v["tick_time"], v["max_client_cnxns"], v["min_session_timeout"], v["max_session_timeout"], v["client_port_listen_backlog"], v["server_id"])
 }
 
 // version is what is written in front of everything that tools parse for a version.
@@ -213,36 +257,60 @@ func (e *engine) outstanding() int { return max(0, e.srv.in.waitingRequests()-1)
 func (e *engine) stat(w io.Writer) {
 	fmt.Fprintf(w, "Zookeeper version: %s\nClients:\n", e.version())
 	for _, c := range e.conns() {
-		fmt.Fprintf(w, "%s(queued=0,recved=%d,sent=%d)\n", c.label(), c.stats.received, c.stats.sent)
+		fmt.Fprintf(w, "%s(queued=%d,recved=%d,sent=%d)\n", c.label(), e.queued(c), c.stats.received, c.stats.sent)
 	}
 	io.WriteString(w, "\n")
 	e.serverStats(w)
 }
 
-// label is the address of a connection and what it waits for.
-func (c *conn) label() string {
-	interest := 1
+// queued is how many requests of a connection are inside. The four-letter word that asks is none.
+func (e *engine) queued(c *conn) int {
+	n := e.srv.in.outstandingOf(c)
 	if c.session == nil {
-		interest = 0
+		return max(0, n-1)
 	}
-	return fmt.Sprintf(" /%s[%x]", c.nc.RemoteAddr(), interest)
+	return n
+}
+
+// interest is what a connection waits for, in Apache's bits: 1 is to be read, 4 to be written.
+func (c *conn) interest() int {
+	bits := 0
+	if c.session != nil {
+		bits = 1
+	}
+	if c.pending() > 0 {
+		bits |= 4
+	}
+	return bits
+}
+
+// label is the address of a connection and what it waits for.
+func (c *conn) label() string { return fmt.Sprintf(" /%s[%x]", c.nc.RemoteAddr(), c.interest()) }
+
+func (s *connStats) lastOp() string { return cmp.Or(s.op, "NA") }
+
+// uptime is the age of the server in milliseconds.
+func (e *engine) uptime() int64 { return time.Since(e.srv.started).Milliseconds() }
+
+// responseTime is when the last reply was made, in milliseconds since the server began.
+func (e *engine) responseTime(s *connStats) int64 {
+	if s.response.IsZero() {
+		return 0
+	}
+	return s.response.Sub(e.srv.started).Milliseconds()
 }
 
 func (e *engine) cons(w io.Writer) {
 	for _, c := range e.conns() {
 		st := &c.stats
-		fmt.Fprintf(w, "%s(queued=0,recved=%d,sent=%d", c.label(), st.received, st.sent)
+		fmt.Fprintf(w, "%s(queued=%d,recved=%d,sent=%d", c.label(), e.queued(c), st.received, st.sent)
 		if s := c.session; s != nil {
-			fmt.Fprintf(w, ",sid=0x%x,lop=%s,est=%d,to=%d", uint64(s.id), cmp.Or(st.op, "NA"), c.since.UnixMilli(), s.timeout)
+			fmt.Fprintf(w, ",sid=0x%x,lop=%s,est=%d,to=%d", uint64(s.id), st.lastOp(), c.since.UnixMilli(), s.timeout)
 			if st.cxid >= 0 {
 				fmt.Fprintf(w, ",lcxid=0x%x", st.cxid)
 			}
-			response := int64(0)
-			if !st.response.IsZero() {
-				response = st.response.Sub(e.srv.started).Milliseconds()
-			}
 			fmt.Fprintf(w, ",lzxid=0x%x,lresp=%d,llat=%d,minlat=%d,avglat=%d,maxlat=%d",
-				uint64(st.zxid), response, st.last, st.latency.least, st.latency.sum/max(1, st.latency.n), st.latency.most)
+				uint64(st.zxid), e.responseTime(st), st.last, st.latency.least, st.latency.sum/max(1, st.latency.n), st.latency.most)
 		}
 		io.WriteString(w, ")\n")
 	}
@@ -251,18 +319,61 @@ func (e *engine) cons(w io.Writer) {
 
 const dumpTime = "Mon Jan 02 15:04:05 MST 2006"
 
-func (e *engine) dump(w io.Writer) {
+// bucket is what ends at one time: sessions, or connections.
+type bucket struct {
+	at    int64 // milliseconds since the server began
+	ids   []int64
+	conns []*conn
+}
+
+// sessionBuckets returns the sessions by the times at which they end.
+func (e *engine) sessionBuckets() []bucket {
+	var all []bucket
 	t := &e.sessions
-	fmt.Fprintf(w, "SessionTracker dump:\nSession Sets (%d)/(%d):\n", len(t.buckets), len(t.byID))
-	for _, bucket := range slices.Sorted(maps.Keys(t.buckets)) {
-		at := t.base.Add(time.Duration(bucket) * time.Millisecond)
-		fmt.Fprintf(w, "%d expire at %s:\n", len(t.buckets[bucket]), at.UTC().Format(dumpTime))
-		var ids []int64
-		for s := range t.buckets[bucket] {
-			ids = append(ids, s.id)
+	for _, at := range slices.Sorted(maps.Keys(t.buckets)) {
+		b := bucket{at: at}
+		for s := range t.buckets[at] {
+			b.ids = append(b.ids, s.id)
 		}
-		slices.Sort(ids)
-		for _, id := range ids {
+		slices.Sort(b.ids)
+		all = append(all, b)
+	}
+	return all
+}
+
+// connGrid is the grid on which Apache looks for silent connections.
+const connGrid = 10 * time.Second
+
+// connBuckets returns the connections by the times at which silence would end them.
+func (e *engine) connBuckets() []bucket {
+	byTime := make(map[int64][]*conn)
+	for _, c := range e.conns() {
+		heard, patience := c.since, connGrid
+		if s := c.session; s != nil {
+			patience = time.Duration(s.timeout) * time.Millisecond
+			if !c.stats.response.IsZero() {
+				heard = c.stats.response
+			}
+		}
+		end := heard.Add(patience).Sub(e.sessions.base)
+		at := int64(end/connGrid+1) * connGrid.Milliseconds()
+		byTime[at] = append(byTime[at], c)
+	}
+	var all []bucket
+	for _, at := range slices.Sorted(maps.Keys(byTime)) {
+		all = append(all, bucket{at: at, conns: byTime[at]})
+	}
+	return all
+}
+
+func (e *engine) dump(w io.Writer) {
+	when := func(at int64) string {
+		return e.sessions.base.Add(time.Duration(at) * time.Millisecond).UTC().Format(dumpTime)
+	}
+	fmt.Fprintf(w, "SessionTracker dump:\nSession Sets (%d)/(%d):\n", len(e.sessions.buckets), len(e.sessions.byID))
+	for _, b := range e.sessionBuckets() {
+		fmt.Fprintf(w, "%d expire at %s:\n", len(b.ids), when(b.at))
+		for _, id := range b.ids {
 			fmt.Fprintf(w, "\t0x%x\n", uint64(id))
 		}
 	}
@@ -279,10 +390,18 @@ func (e *engine) dump(w io.Writer) {
 			fmt.Fprintf(w, "\t%s\n", p)
 		}
 	}
-	io.WriteString(w, "Connections dump:\n")
+	buckets := e.connBuckets()
+	fmt.Fprintf(w, "Connections dump:\nConnections Sets (%d)/(%d):\n", len(buckets), len(e.conns()))
+	for _, b := range buckets {
+		fmt.Fprintf(w, "%d expire at %s:\n", len(b.conns), when(b.at))
+		for _, c := range b.conns {
+			fmt.Fprintf(w, "\tip: /%s sessionId: 0x%x\n", c.nc.RemoteAddr(), uint64(c.sessionID()))
+		}
+	}
 }
 
-func (e *engine) envi(w io.Writer) {
+// environment is what the server runs in, under the names of a JVM's properties.
+func (e *engine) environment() []field {
 	host, _ := os.Hostname()
 	dir, _ := os.Getwd()
 	name, home := "", ""
@@ -292,8 +411,7 @@ func (e *engine) envi(w io.Writer) {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	mb := func(n uint64) string { return fmt.Sprintf("%dMB", n>>20) }
-	fmt.Fprintln(w, "Environment:")
-	for _, kv := range [][2]string{
+	return []field{
 		{"zookeeper.version", e.version()},
 		{"host.name", host},
 		{"java.version", runtime.Version()},
@@ -312,48 +430,26 @@ func (e *engine) envi(w io.Writer) {
 		{"os.memory.free", mb(mem.HeapIdle)},
 		{"os.memory.max", mb(mem.Sys)},
 		{"os.memory.total", mb(mem.HeapSys)},
-	} {
-		fmt.Fprintf(w, "%s=%s\n", kv[0], kv[1])
 	}
 }
 
-// hash lists the digests of the tree at earlier zxids, of which none are kept.
-func (e *engine) hash(io.Writer) {}
+func (e *engine) envi(w io.Writer) {
+	fmt.Fprintln(w, "Environment:")
+	for _, f := range e.environment() {
+		fmt.Fprintf(w, "%s=%v\n", f.key, f.value)
+	}
+}
+
+// hash lists digests of the tree at earlier zxids.
+func (e *engine) hash(w io.Writer) {
+	for _, d := range e.digests.entries() {
+		fmt.Fprintf(w, "%x: %d\n", d.zxid, d.digest)
+	}
+}
 
 func (e *engine) mntr(w io.Writer) {
-	st := &e.srv.stats
-	global, local := 0, 0
-	for _, s := range e.sessions.byID {
-		if s.local {
-			local++
-		} else {
-			global++
-		}
-	}
-	for _, kv := range []struct {
-		key   string
-		value any
-	}{
-		{"version", e.version()},
-		{"server_state", e.mode()},
-		{"ephemerals_count", e.tree.EphemeralCount()},
-		{"num_alive_connections", e.srv.ConnCount()},
-		{"avg_latency", e.latency.average()},
-		{"min_latency", e.latency.least},
-		{"max_latency", e.latency.most},
-		{"outstanding_requests", e.outstanding()},
-		{"znode_count", e.tree.Len() + 1},
-		{"global_sessions", global},
-		{"local_sessions", local},
-		{"packets_received", st.received.Load()},
-		{"packets_sent", st.sent.Load()},
-		{"watch_count", e.watches.count},
-		{"auth_failed_count", st.authFailed.Load()},
-		{"connection_rejected", st.rejected.Load()},
-		{"approximate_data_size", e.tree.Bytes()},
-		{"uptime", time.Since(e.srv.started).Milliseconds()},
-	} {
-		fmt.Fprintf(w, "zk_%s\t%v\n", kv.key, kv.value)
+	for _, f := range e.monitor() {
+		fmt.Fprintf(w, "zk_%s\t%v\n", f.key, f.value)
 	}
 }
 

@@ -51,15 +51,16 @@ func TestFourLetterWords(t *testing.T) {
 			"conf": `clientPort=2181\nsecureClientPort=-1\ndataDir=\ndataDirSize=0\ndataLogDir=\ndataLogSize=0\ntickTime=3000\n` +
 				`maxClientCnxns=60\nminSessionTimeout=6000\nmaxSessionTimeout=60000\nclientPortListenBacklog=-1\nserverId=0\n`,
 			"stat": `Zookeeper version: 3\.8\.0-.*, built on .*\nClients:\n /127.0.0.1:\d+\[1\]\(queued=0,recved=\d+,sent=\d+\)\n` +
-				` /127.0.0.1:\d+\[0\]\(queued=0,recved=0,sent=0\)\n\nLatency min/avg/max: 0/0\.0/0\nReceived: \d+\nSent: \d+\nConnections: 2\n` +
+				` /127.0.0.1:\d+\[0\]\(queued=0,recved=1,sent=0\)\n\nLatency min/avg/max: 0/0\.0/0\nReceived: \d+\nSent: \d+\nConnections: 2\n` +
 				`Outstanding: 0\nZxid: 0x2\nMode: standalone\nNode count: 6\n`,
 			"cons": ` /127.0.0.1:\d+\[1\]\(queued=0,recved=\d+,sent=\d+,sid=` + sid + `,lop=\w+,est=\d+,to=40000,(lcxid=0x3,)?lzxid=0x[02],lresp=\d+,llat=0,minlat=0,avglat=0,maxlat=0\)\n` +
-				` /127.0.0.1:\d+\[0\]\(queued=0,recved=0,sent=0\)\n\n`,
+				` /127.0.0.1:\d+\[0\]\(queued=0,recved=1,sent=0\)\n\n`,
 			"dump": `SessionTracker dump:\nSession Sets \(1\)/\(1\):\n1 expire at Sat Jan 01 00:00:42 UTC 2000:\n\t` + sid + `\n` +
-				`ephemeral nodes dump:\nSessions with Ephemerals \(1\):\n` + sid + `:\n\t/e\nConnections dump:\n`,
+				`ephemeral nodes dump:\nSessions with Ephemerals \(1\):\n` + sid + `:\n\t/e\nConnections dump:\nConnections Sets \(2\)/\(2\):\n1 expire at Sat Jan 01 00:00:20 UTC 2000:\n\tip: /127.0.0.1:\d+ sessionId: 0x0\n` +
+				`1 expire at Sat Jan 01 00:00:50 UTC 2000:\n\tip: /127.0.0.1:\d+ sessionId: ` + sid + `\n`,
 			"envi": `Environment:\nzookeeper\.version=3\.8\.0-(.*\n)+os\.memory\.total=.*\n`,
 			"hash": ``,
-			"mntr": `zk_version\t3\.8\.0-.*\nzk_server_state\tstandalone\nzk_ephemerals_count\t1\n(.*\n)*zk_watch_count\t2\n(.*\n)*zk_uptime\t\d+\n`,
+			"mntr": `zk_version\t3\.8\.0-.*\nzk_server_state\tstandalone\nzk_ephemerals_count\t1\n(.*\n)*zk_watch_count\t2\n(.*\n)*zk_uptime\t\d+\n(.*\n)*zk_p999_updatelatency\t0\n`,
 			"srst": `Server stats reset\.\n`,
 			"nope": ``,
 		} {

@@ -2,12 +2,23 @@ package zkserver
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
 
 // connect answers a connect request, in the order of checks of processConnectRequest.
 func (e *engine) connect(c *conn, req *zkproto.ConnectRequest) {
+	st := &e.srv.stats
+	st.connects.Add(1)
+	if req.SessionID != 0 {
+		st.resumes.Add(1)
+	}
+	if !e.tokens.take(e.srv.cfg.limits.connect, time.Now()) {
+		st.dropped.Add(1)
+		e.drop(c)
+		return
+	}
 	switch {
 	case e.failed,
 		e.readOnly && !req.ReadOnly,

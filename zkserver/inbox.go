@@ -26,6 +26,7 @@ type request struct {
 	watches *zkproto.SetWatches2Request
 	connect *zkproto.ConnectRequest
 	word    string
+	large   int   // bytes that count as those of a large request
 	mask    int64 // of the word that sets the trace mask
 	do      func(*engine)
 }
@@ -132,6 +133,13 @@ func (in *inbox) done(conns []*conn) {
 	if wake {
 		in.room.Broadcast()
 	}
+}
+
+// outstandingOf returns how many requests of a connection are inside.
+func (in *inbox) outstandingOf(c *conn) int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return c.outstanding
 }
 
 // waitingRequests returns how many requests are inside.

@@ -19,6 +19,8 @@ type journal interface {
 
 // log notes a transaction, for the journal and the visibility of what shows it.
 func (e *engine) log(txn ztree.Txn) {
+	e.digests.note(&txn)
+	e.metrics.batch++
 	if e.journal != nil {
 		e.journal.Append(txn)
 	}
@@ -75,6 +77,7 @@ func (e *engine) flush() {
 		return
 	}
 	e.flushing = true
+	e.metrics.began()
 	upTo := e.tree.Zxid()
 	e.journal.Flush(func(err error) {
 		e.srv.in.post(request{kind: kindDo, do: func(e *engine) { e.flushed(upTo, err) }})
@@ -89,6 +92,8 @@ func (e *engine) flushed(upTo int64, err error) {
 		return
 	}
 	e.durable = upTo
+	e.metrics.flushed()
+	e.passFences()
 	e.saver.durable(upTo)
 	kept := e.holding[:0]
 	for _, c := range e.holding {
@@ -124,6 +129,7 @@ func (e *engine) flushed(upTo int64, err error) {
 // tree has it already.
 func (e *engine) fail(err error) {
 	e.failed = true
+	e.passFences()
 	e.srv.failed(err)
 	e.srv.cfg.logger.Error("journal failed, no longer serving", "err", err)
 	e.dropAll()

@@ -38,6 +38,7 @@ type config struct {
 	providers       []Provider
 	required        []string // schemes of which a connection must have proved one
 	disk            diskConfig
+	limits          limitConfig
 	open            func(ztree.Options) (*ztree.Tree, journal, error) // nil is openDisk; of tests
 	outstandingEach int                                               // requests of one connection that may wait
 }
@@ -56,6 +57,7 @@ func defaults() config {
 		clock:           systemClock{},
 		outstandingEach: 64,
 		disk:            defaultDisk(),
+		limits:          defaultLimits(),
 	}
 }
 
@@ -83,6 +85,8 @@ func (c *config) finish() error {
 	check(c.maxBuffered >= 1024, "buffers of at most %d bytes, want at least 1024", c.maxBuffered)
 	check(c.reapInterval > 0, "reaper interval %v", c.reapInterval)
 	c.disk.check(check)
+	c.limits.check(check)
+	check(c.outstandingEach > 0, "%d outstanding requests of a connection, want at least 1", c.outstandingEach)
 	for _, w := range c.words {
 		check(w == "*" || len(w) == 4, "four-letter word %q", w)
 	}

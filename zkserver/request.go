@@ -166,7 +166,11 @@ func (e *engine) execute(caller *ztree.Caller, q *request) ztree.Outcome {
 	case q.bad:
 		out = e.tree.Fail(caller, e.now(), zkproto.ErrMarshallingError)
 	case q.op == zkproto.OpReconfig:
-		out = e.tree.Fail(caller, e.now(), zkproto.ErrReconfigDisabled)
+		code := zkproto.ErrReconfigDisabled
+		if e.srv.cfg.limits.reconfig {
+			code = zkproto.ErrUnimplemented // it takes an ensemble
+		}
+		out = e.tree.Fail(caller, e.now(), code)
 	case q.op == zkproto.OpMulti:
 		out = e.tree.Multi(caller, e.now(), q.ops)
 	default:

@@ -24,6 +24,7 @@ type Server struct {
 	providers map[string]Provider
 	started   time.Time
 	stats     stats
+	large     large
 	in        *inbox
 	stop      chan struct{} // closed by Close
 	stopped   chan struct{} // closed when the engine has ended
@@ -44,6 +45,12 @@ type Server struct {
 // stats are the numbers that anybody counts and four-letter words show.
 type stats struct {
 	received, sent, authFailed, rejected atomic.Int64
+	bytesReceived, bytesSent             atomic.Int64
+	connects, resumes                    atomic.Int64 // connect requests, and those of them with a session
+	dropped                              atomic.Int64 // connections for want of a token
+	silent                               atomic.Int64 // connections whose connect request never came
+	expired                              atomic.Int64 // sessions
+	throttled, largeRejected             atomic.Int64 // requests
 }
 
 // New makes a server that serves nobody yet. It must be closed. The error names every option

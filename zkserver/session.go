@@ -142,6 +142,7 @@ func (e *engine) expireDue() {
 			e.touch(s) // only a leader may end it
 			continue
 		}
+		e.srv.stats.expired.Add(1)
 		e.srv.cfg.logger.Info("session expired", "session", s.id)
 		e.expire(s.id)
 	}

@@ -1,8 +1,6 @@
 package zkserver
 
 import (
-	"math"
-	"strconv"
 	"time"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
@@ -23,16 +21,7 @@ func (l *latency) add(ms int64) {
 }
 
 // average is a decimal with up to four places, and one at least.
-func (l *latency) average() string {
-	if l.n == 0 {
-		return "0.0"
-	}
-	avg := math.Round(float64(l.sum)/float64(l.n)*1e4) / 1e4
-	if avg == math.Trunc(avg) {
-		return strconv.FormatFloat(avg, 'f', 1, 64)
-	}
-	return strconv.FormatFloat(avg, 'f', -1, 64)
-}
+func (l *latency) average() decimal { return decimalOf(float64(l.sum) / float64(max(1, l.n))) }
 
 // connStats are the numbers of a connection that four-letter words show.
 type connStats struct {
@@ -52,6 +41,7 @@ func (s *connStats) note(r *request, e *engine) {
 	s.op, s.cxid, s.zxid, s.response, s.last = opName(r.op), r.xid, e.tree.Zxid(), time.Now(), ms
 	s.latency.add(ms)
 	e.latency.add(ms)
+	e.metrics.measure(r.op, ms)
 }
 
 // opName is how four-letter words call an operation.

@@ -203,12 +203,15 @@ func (e *engine) trigger(ch *ztree.Change, zxid int64) {
 
 // tell sends an event to connections that may read the znode, except some.
 func (e *engine) tell(told, except map[*conn]struct{}, typ zkproto.EventType, path string, acl []zkproto.ACL, zxid int64) {
+	sent := 0
+	defer func() { e.metrics.told(typ, sent) }()
 	for c := range told {
 		if _, skip := except[c]; skip {
 			continue
 		}
 		if e.srv.cfg.unfiltered || e.tree.Permits(acl, c.identities(), zkproto.PermRead) {
 			e.event(c, typ, path, zxid)
+			sent++
 		}
 	}
 }

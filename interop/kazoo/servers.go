@@ -92,7 +92,7 @@ func (g *gazoo) Start() error {
 	}
 	defer log.Close()
 	cmd := exec.Command(g.binary, "serve", "--dir", g.dir, "--listen", g.addr, "--tick-time", "2s", "--max-client-conns", "0",
-		"--4lw", "*", "--super-digest", superDigest, "--extended-types")
+		"--4lw", "*", "--super-digest", superDigest, "--extended-types", "--reconfig-enabled")
 	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := cmd.StdoutPipe()

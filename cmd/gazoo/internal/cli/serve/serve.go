@@ -4,7 +4,7 @@ package serve
 import (
 	"context"
 	"log/slog"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,17 +15,14 @@ import (
 )
 
 type options struct {
-	env                    *env.Env
-	listen                 string
-	tick, shortest, longer time.Duration
-	reap                   time.Duration
-	clientConns, conns     int
-	outstanding            int
-	maxRequest             int
-	words, super           string
-	extended, quota        bool
-	skipACL, modern        bool
-	disk                   diskOptions
+	env           *env.Env
+	listen, admin string
+	tick, reap    time.Duration
+	words, super  string
+	modern        bool
+	level         slog.Level
+	disk          diskOptions
+	limits        limitOptions
 }
 
 // NewCmd returns the command.
@@ -40,7 +37,7 @@ func newCmd(e *env.Env, run func(context.Context, *options) error) *cobra.Comman
 		Long: `Run a server that is to clients a standalone Apache ZooKeeper 3.8, until interrupted. With --dir it is
 durable, in Apache's own format: nothing is answered before it is safe on disk, and sessions go on
 after a restart. Without, everything is kept in memory and gone when it ends. It listens on the
-loopback interface unless told otherwise.
+loopback interface unless told otherwise, and an interrupt or SIGTERM ends it in good order.
 
 Stdout has one line: the address to connect to. The log is on stderr.
 JSON: {"address":"127.0.0.1:2181"}`,
@@ -55,44 +52,28 @@ JSON: {"address":"127.0.0.1:2181"}`,
 	f.StringVar(&o.listen, "listen", "127.0.0.1:2181", "address to listen on; port 0 is a free one")
 	o.disk.flags(cmd)
 	f.DurationVar(&o.tick, "tick-time", 3*time.Second, "grid on which sessions expire")
-	f.DurationVar(&o.shortest, "min-session-timeout", 0, "shortest session time-out (default 2 ticks)")
-	f.DurationVar(&o.longer, "max-session-timeout", 0, "longest session time-out (default 20 ticks)")
-	f.IntVar(&o.clientConns, "max-client-conns", 60, "connections from one address; 0 is no limit")
-	f.IntVar(&o.conns, "max-conns", 0, "connections in all; 0 is no limit")
-	f.IntVar(&o.outstanding, "outstanding", 1000, "requests inside the server above which connections are not read")
-	f.IntVar(&o.maxRequest, "max-request", 1<<20-1, "bytes of one request")
 	f.StringVar(&o.words, "4lw", "srvr", "four-letter words that are answered, separated by commas; * is all")
 	f.StringVar(&o.super, "super-digest", "", `identity that passes every check, "super:" and base64(sha1("super:password"))`)
-	f.BoolVar(&o.extended, "extended-types", false, "allow znodes with a TTL")
-	f.BoolVar(&o.quota, "enforce-quota", false, "refuse writes over a hard quota")
-	f.BoolVar(&o.skipACL, "skip-acl", false, "check no ACL")
 	f.BoolVar(&o.modern, "v3.9", false, "behave as ZooKeeper 3.9 where that differs from 3.8")
 	f.DurationVar(&o.reap, "reap-interval", time.Minute, "how often containers and TTL znodes are looked for")
+	f.StringVar(&o.admin, "admin", "", "address to serve Apache's admin commands on over HTTP, at /commands; it asks nobody who they are")
+	f.TextVar(&o.level, "log-level", slog.LevelInfo, "least `level` that is logged: DEBUG, INFO, WARN or ERROR")
+	o.limits.flags(cmd)
 	return cmd
 }
 
 func (o *options) server(log *slog.Logger) (*zkserver.Server, error) {
 	opts := []zkserver.Option{
-		zkserver.WithAddr(o.listen), zkserver.WithTickTime(o.tick), zkserver.WithSessionTimeouts(o.shortest, o.longer),
-		zkserver.WithMaxClientConns(o.clientConns), zkserver.WithMaxConns(o.conns), zkserver.WithOutstandingLimit(o.outstanding),
-		zkserver.WithMaxRequest(o.maxRequest), zkserver.WithReapInterval(o.reap), zkserver.WithLogger(log),
-		zkserver.WithFourLetterWords(strings.FieldsFunc(o.words, func(r rune) bool { return r == ',' || r == ' ' })...),
+		zkserver.WithAddr(o.listen), zkserver.WithTickTime(o.tick), zkserver.WithReapInterval(o.reap),
+		zkserver.WithLogger(log), zkserver.WithFourLetterWords(list(o.words)...),
 	}
-	for _, flag := range []struct {
-		set bool
-		opt zkserver.Option
-	}{
-		{o.super != "", zkserver.WithSuperDigest(o.super)},
-		{o.extended, zkserver.WithExtendedTypes()},
-		{o.quota, zkserver.WithEnforceQuota()},
-		{o.skipACL, zkserver.WithSkipACL()},
-		{o.modern, zkserver.WithVersion39()},
-	} {
-		if flag.set {
-			opts = append(opts, flag.opt)
-		}
+	if o.super != "" {
+		opts = append(opts, zkserver.WithSuperDigest(o.super))
 	}
-	return zkserver.Start(append(opts, o.disk.server()...)...)
+	if o.modern {
+		opts = append(opts, zkserver.WithVersion39())
+	}
+	return zkserver.Start(slices.Concat(opts, o.limits.server(), o.disk.server())...)
 }
 
 type result struct {
@@ -102,12 +83,17 @@ type result struct {
 func run(ctx context.Context, o *options) error {
 	ignoreFileLimit()
 	defer startTuning(ctx)()
-	log := slog.New(slog.NewTextHandler(o.env.Err, nil))
+	log := slog.New(slog.NewTextHandler(o.env.Err, &slog.HandlerOptions{Level: o.level}))
 	srv, err := o.server(log)
 	if err != nil {
 		return exit.Explain(err, "cannot serve on %s: %v", o.listen, err)
 	}
 	defer srv.Close()
+	admin, err := startAdmin(o.admin, srv, log)
+	if err != nil {
+		return exit.Explain(err, "cannot serve the admin commands on %s: %v", o.admin, err)
+	}
+	defer admin.close()
 	p := o.env.Printer()
 	if err := p.Show(result{srv.Addr()}, func() { p.Bytes([]byte(srv.Addr() + "\n")) }); err != nil {
 		return err

@@ -1,11 +1,15 @@
 package conformance
 
 import (
+	"fmt"
 	"reflect"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
 // fact is what asserts one fact, on a server of either kind.
@@ -30,24 +34,45 @@ var allFacts = slices.Concat(framingFacts, connectFacts, headerFacts, operationF
 // slowFacts wait for the clock most of the time, so all of them run at once.
 var slowFacts = slices.Concat(slowSessionFacts)
 
+// held counts the facts that hold, by kind of server.
+var held = map[kind]*atomic.Int64{apache: {}, ours: {}}
+
+// check asserts a fact on a server.
+func (f fact) check(t *testing.T, k kind, opt options) {
+	t.Cleanup(func() {
+		if !t.Failed() && !t.Skipped() {
+			held[k].Add(1)
+		}
+	})
+	f.run(t, get(t, k, opt))
+}
+
+// report is the line that counts.
+func report() string {
+	return fmt.Sprintf("conformance: facts=%d apache=%d ours=%d differences=%d",
+		len(allFacts)+len(slowFacts), held[apache].Load(), held[ours].Load(), len(differences))
+}
+
 func TestFacts(t *testing.T) {
+	ensemble.Require(t)
 	for _, k := range kinds {
 		t.Run(string(k), func(t *testing.T) {
 			for _, f := range allFacts {
-				t.Run(f.name, func(t *testing.T) { f.run(t, get(t, k, options{})) })
+				t.Run(f.name, func(t *testing.T) { f.check(t, k, options{}) })
 			}
 		})
 	}
 }
 
 func TestSlowFacts(t *testing.T) {
+	ensemble.Require(t)
 	for _, k := range kinds {
 		t.Run(string(k), func(t *testing.T) {
 			t.Parallel()
 			for _, f := range slowFacts {
 				t.Run(f.name, func(t *testing.T) {
 					t.Parallel()
-					f.run(t, get(t, k, options{alone: "slow"}))
+					f.check(t, k, options{alone: "slow"})
 				})
 			}
 		})

@@ -23,6 +23,7 @@ type closing struct{ m *testing.M }
 
 func (c closing) Run() int {
 	code := c.m.Run()
+	fmt.Println(report())
 	if err := closeServers(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)

@@ -78,6 +78,12 @@ func ttlInAMulti(t *testing.T, s *server) {
 	if r := results(c, multi(op))[0]; r.Op != zkproto.OpCreate || r.HasStat {
 		t.Errorf("createTTL with a plain mode has the result %+v, want that of a create", r)
 	}
+	op.Path, op.Mode, op.TTL = d+"/c", zkproto.ModeContainer, -5
+	if r := results(c, multi(op))[0]; r.Op != zkproto.OpCreate2 || !r.HasStat {
+		t.Errorf("createTTL of a container has the result %+v, want the type of create2 and a stat", r)
+	}
+	hadAChild(c, op.Path)
+	gone(c, op.Path)
 }
 
 func foreignOperations(t *testing.T, s *server) {

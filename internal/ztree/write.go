@@ -79,10 +79,10 @@ func (t *Tree) create(c *Caller, txn *Txn, op zkproto.MultiOp, inMulti bool) Out
 	switch {
 	case op.Op == zkproto.OpCreateTTL && op.Mode.TTL():
 		rec.TTL = op.TTL
-	case op.Op == zkproto.OpCreateTTL: // in a multi, where it is taken for a plain create
-		rec.Type, rec.Ephemeral = zkproto.OpCreate, op.Mode.Ephemeral()
 	case t.asContainer(op, inMulti):
 		rec.Type = zkproto.OpCreateContainer
+	case op.Op == zkproto.OpCreateTTL: // in a multi, where it is taken for a plain create
+		rec.Type, rec.Ephemeral = zkproto.OpCreate, op.Mode.Ephemeral()
 	default:
 		// 3.8.0 and 3.8.1 cannot read a create2 inside a multi back.
 		if rec.Type == zkproto.OpCreateContainer || inMulti {

@@ -56,7 +56,7 @@ func report() string {
 func TestFacts(t *testing.T) {
 	ensemble.Require(t)
 	for _, k := range kinds {
-		t.Run(string(k), func(t *testing.T) {
+		t.Run(k.target(), func(t *testing.T) {
 			for _, f := range allFacts {
 				t.Run(f.name, func(t *testing.T) { f.check(t, k, options{}) })
 			}
@@ -67,7 +67,7 @@ func TestFacts(t *testing.T) {
 func TestSlowFacts(t *testing.T) {
 	ensemble.Require(t)
 	for _, k := range kinds {
-		t.Run(string(k), func(t *testing.T) {
+		t.Run(k.target(), func(t *testing.T) {
 			t.Parallel()
 			for _, f := range slowFacts {
 				t.Run(f.name, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 )
 
 // cases numbers the cases, so that each has a znode of its own.
-var cases, stepsDone atomic.Int64
+var cases atomic.Int64
 
 // TestSameAsModelAndApache makes random steps of three clients, on Apache's server, on ours and on the model, and
 // compares what the clients see after each. More of it: -rapid.checks=5000.
@@ -31,6 +31,7 @@ func compare(t *testing.T, with ...kind) {
 	for _, k := range with {
 		get(t, k, opt) // outside of what is repeated
 	}
+	begin, done := cases.Load(), 0
 	rapid.Check(t, func(t *rapid.T) {
 		// Everywhere the same, so that paths can be compared.
 		root := fmt.Sprintf("/case%d", cases.Add(1))
@@ -51,10 +52,10 @@ func compare(t *testing.T, with ...kind) {
 					t.Fatalf("%s and the model differ", s.name()) // one text, or shrinking takes it for another failure
 				}
 			}
-			stepsDone.Add(1)
+			done++
 		}
 	})
-	t.Logf("property: cases=%d steps=%d", cases.Load(), stepsDone.Load())
+	t.Logf("property: with=%v cases=%d steps=%d", with, cases.Load()-begin, done)
 }
 
 // sweep deletes what a case made. It must come behind the ends of the sessions of the case.

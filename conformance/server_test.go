@@ -27,6 +27,14 @@ const (
 
 var kinds = []kind{apache, ours}
 
+// target is what reports of tests call it.
+func (k kind) target() string {
+	if k == apache {
+		return string(ensemble.Standalone)
+	}
+	return "embedded"
+}
+
 // options are the settings that facts are about. The zero value is how most facts want a server: all four-letter words,
 // TTL znodes, a tick of 500 ms and session time-outs from 1 s to 60 s.
 type options struct {

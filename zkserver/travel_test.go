@@ -30,6 +30,7 @@ type traveller struct {
 	dir    string
 	srv    *zkserver.Server
 	log    strings.Builder // of ours
+	opts   []zkserver.Option
 }
 
 // newTraveller makes one for an Apache server that is down, and whose data it removes.
@@ -44,9 +45,9 @@ func newTraveller(t *testing.T, s *ensemble.Server) *traveller {
 func (v *traveller) ours() string {
 	v.t.Helper()
 	v.log.Reset()
-	v.srv = start(v.t, zkserver.WithDir(v.dir), zkserver.WithExtendedTypes(), zkserver.WithSuperDigest(gazoo.DigestID("super", "secret")),
+	v.srv = start(v.t, append(v.opts, zkserver.WithDir(v.dir), zkserver.WithExtendedTypes(), zkserver.WithSuperDigest(gazoo.DigestID("super", "secret")),
 		zkserver.WithSessionTimeouts(time.Second, time.Hour), zkserver.WithMaxClientConns(0), zkserver.WithSnapCount(9000),
-		zkserver.WithLogger(slog.New(slog.NewTextHandler(&v.log, nil))))
+		zkserver.WithLogger(slog.New(slog.NewTextHandler(&v.log, nil))))...)
 	if strings.Contains(v.log.String(), "level=WARN") {
 		v.t.Errorf("what is out of the ordinary in the directory: %s", v.log.String())
 	}

@@ -1,6 +1,11 @@
 package zkserver
 
-import "github.com/gazoo-zk/gazoo/internal/ztree"
+import (
+	"fmt"
+
+	"github.com/gazoo-zk/gazoo/internal/ztree"
+	"github.com/gazoo-zk/gazoo/zkproto"
+)
 
 // Journal is the seam for durability, for tests.
 type Journal = journal
@@ -33,4 +38,20 @@ type tapped struct {
 func (t *tapped) Append(txn ztree.Txn) {
 	t.see(txn)
 	t.diskJournal.Append(txn)
+}
+
+// Fill makes znodes of 100 bytes below path, which exists, without a client.
+func Fill(s *Server, path string, n int) {
+	super := &ztree.Caller{IDs: []ztree.ID{{Scheme: "super"}}}
+	acl := []zkproto.ACL{{Perms: zkproto.PermAll, Scheme: "world", ID: "anyone"}}
+	for i := 0; i < n; i += 1000 {
+		s.call(func(e *engine) {
+			for k := i; k < min(i+1000, n); k++ {
+				out := e.tree.Write(super, e.now(), zkproto.MultiOp{
+					Op: zkproto.OpCreate, Path: fmt.Sprintf("%s/n%07d", path, k), Data: make([]byte, 100), ACL: acl,
+				})
+				e.wrote(&out)
+			}
+		})
+	}
 }

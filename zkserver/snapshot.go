@@ -39,8 +39,11 @@ type saveJob struct {
 	complete bool // slices is closed; owned by the engine
 }
 
-// slice is how many znodes are handed over at once: some 0.1 ms for the engine.
-const slice = 512
+// What is handed over at once: so many znodes, if that takes no longer.
+const (
+	slice     = 512
+	sliceTime = 300 * time.Microsecond
+)
 
 func (v *saver) init(s *Server, j journal) {
 	v.srv = s
@@ -102,21 +105,18 @@ func (v *saver) hand(j *saveJob, buf []ztree.NodeRecord, durable int64) {
 	if v.job != j || j.complete {
 		return
 	}
-	begin := time.Now()
-	for v.snap != nil && len(buf) < slice {
-		n, more := v.snap.Next()
-		if !more {
-			v.snap = nil
-			break
-		}
-		buf = append(buf, n)
-	}
-	v.longest = max(v.longest, time.Since(begin))
-	if len(buf) > 0 {
-		j.slices <- buf
+	if v.snap == nil {
+		v.durable(durable)
 		return
 	}
-	v.durable(durable)
+	begin := time.Now()
+	for more := true; more && len(buf) < slice && time.Since(begin) < sliceTime; {
+		if buf, more = v.snap.Take(buf, 32); !more {
+			v.snap = nil
+		}
+	}
+	v.longest = max(v.longest, time.Since(begin))
+	j.slices <- buf
 }
 
 // durable lets the writer finish when the snapshot is complete, and the log reaches as far.

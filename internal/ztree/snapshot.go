@@ -65,21 +65,45 @@ func (t *Tree) Snapshot() *Snapshot {
 // which ends the snapshot. It must be called by the owner of the tree.
 func (s *Snapshot) Next() (NodeRecord, bool) {
 	for {
-		if len(s.early) > 0 {
-			r := s.early[0]
-			s.early = s.early[1:]
-			return r, true
-		}
-		n, more := s.next()
-		if !more {
-			s.Stop()
-			return NodeRecord{}, false
-		}
-		if n.snap != s.gen {
-			n.snap = s.gen
-			return record(n, n.path()), true
+		r, found, more := s.step()
+		if found || !more {
+			return r, found
 		}
 	}
+}
+
+// Take is [Snapshot.Next] for whoever must not work for long: it looks at no more than max znodes,
+// of which it appends those that belong to the snapshot. It reports whether there may be more.
+func (s *Snapshot) Take(to []NodeRecord, max int) (_ []NodeRecord, more bool) {
+	for range max {
+		r, found, more := s.step()
+		if !more {
+			return to, false
+		}
+		if found {
+			to = append(to, r)
+		}
+	}
+	return to, true
+}
+
+// step looks at one znode.
+func (s *Snapshot) step() (r NodeRecord, found, more bool) {
+	if len(s.early) > 0 {
+		r = s.early[0]
+		s.early = s.early[1:]
+		return r, true, true
+	}
+	n, more := s.next()
+	if !more {
+		s.Stop()
+		return r, false, false
+	}
+	if n.snap == s.gen {
+		return r, false, true
+	}
+	n.snap = s.gen
+	return record(n, n.path()), true, true
 }
 
 // Stop ends a snapshot early. It may be called again.

@@ -60,53 +60,10 @@ var errNotServing = errors.New("This ZooKeeper instance is not currently serving
 
 // admin runs a command on the engine, and returns when what it shows is durable.
 func (s *Server) admin(command adminCommand, args url.Values) (out []field, err error) {
-	safe := make(chan bool, 1)
-	ran := s.call(func(e *engine) {
-		if e.failed {
-			safe <- false
-			return
-		}
-		out, err = command(e, args)
-		e.whenDurable(safe)
-	})
-	if !ran {
+	if !s.call(func(e *engine) { out, err = command(e, args) }) {
 		return nil, errNotServing
 	}
-	select {
-	case ok := <-safe:
-		if ok {
-			return out, err
-		}
-	case <-s.stopped:
-	}
-	return nil, errNotServing
-}
-
-// fence waits for a zxid to be durable.
-type fence struct {
-	zxid int64
-	safe chan<- bool // has room for the answer
-}
-
-// whenDurable answers true once everything that was done up to here is durable, and false when it
-// never will be.
-func (e *engine) whenDurable(safe chan<- bool) {
-	if e.journal == nil || e.tree.Zxid() <= e.durable {
-		safe <- true
-		return
-	}
-	e.fences = append(e.fences, fence{e.tree.Zxid(), safe})
-}
-
-// passFences answers those that wait for what is durable, or all of them after a failure.
-func (e *engine) passFences() {
-	e.fences = slices.DeleteFunc(e.fences, func(f fence) bool {
-		if !e.failed && f.zxid > e.durable {
-			return false
-		}
-		f.safe <- !e.failed
-		return true
-	})
+	return out, err
 }
 
 // adminCommand is a command of the admin server. It runs on the engine.

@@ -2,6 +2,7 @@ package zkserver_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -53,14 +54,16 @@ func (v *world) begin(opts ...zkserver.Option) error {
 	return nil
 }
 
-// files lists a directory's files that begin with a prefix.
+// files lists a directory's files that begin with a prefix, oldest first.
 func files(t testing.TB, disk *zkdisk.SimDisk, prefix string) []string {
 	t.Helper()
 	names, err := disk.ReadDir(inDir(""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) })
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) })
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	return names
 }
 
 // edit changes the bytes of a file.
@@ -273,4 +276,65 @@ func TestDamage(t *testing.T) {
 		edit(t, disk, bad, flip)
 		v.restart(opts...) // nothing was changed in it
 	}, opts...)
+}
+
+// What the program itself does and sees of its server waits for the disk too.
+func TestProgramWaitsForTheDisk(t *testing.T) {
+	d := &disk{}
+	virtual(t, func(t *testing.T, v *world) {
+		put, seen := make(chan error, 1), make(chan int64, 1)
+		go func() { put <- v.srv.Put("/a", nil) }()
+		synctest.Wait()
+		go func() { seen <- v.srv.Zxid() }()
+		synctest.Wait()
+		select {
+		case err := <-put:
+			t.Errorf("Put = %v before it was durable", err)
+		case zxid := <-seen:
+			t.Errorf("Zxid() = %d before it was durable", zxid)
+		default:
+		}
+		d.finish(t, nil)
+		if err, zxid := <-put, <-seen; err != nil || zxid != 1 {
+			t.Errorf("Put = %v, Zxid() = %d, want 1", err, zxid)
+		}
+		broken := errors.New("disk is on fire")
+		go func() { put <- v.srv.Put("/b", nil) }()
+		d.finish(t, broken)
+		if err := <-put; !errors.Is(err, broken) {
+			t.Errorf("Put on a broken disk = %v", err)
+		}
+		if nodes := v.srv.Nodes("/"); nodes != nil {
+			t.Errorf("a server that has failed shows %v", nodes)
+		}
+		if err := v.srv.Put("/c", nil); !errors.Is(err, broken) {
+			t.Errorf("Put behind the failure = %v", err)
+		}
+	}, zkserver.WithJournal(d))
+}
+
+// With the epoch files of an ensemble in the directory, the server ends before zxids leave the
+// epoch, and does not start when there are none left.
+func TestZxidsUsedUp(t *testing.T) {
+	disk := zkdisk.NewSimDisk()
+	virtual(t, func(t *testing.T, v *world) {
+		v.srv.Close()
+		must(t, disk.Rename(inDir("snapshot.0"), inDir("snapshot.fffffffe")))
+		f, err := disk.Create(inDir("currentEpoch"))
+		must(t, err)
+		_, err = f.Write([]byte("0"))
+		must(t, err)
+		v.restart(onDisk(disk)...)
+		c := v.dial().open(30 * time.Second) // takes the last one
+		c.send(zkproto.OpCreate, create("/a"))
+		c.closed()
+		<-v.srv.Done()
+		if err := v.srv.Err(); !errors.Is(err, zkdisk.ErrZxidsUsedUp) {
+			t.Errorf("Err() = %v", err)
+		}
+		v.srv.Close()
+		if err := v.begin(onDisk(disk)...); !errors.Is(err, zkdisk.ErrZxidsUsedUp) {
+			t.Errorf("start = %v", err)
+		}
+	}, onDisk(disk)...)
 }

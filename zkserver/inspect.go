@@ -27,18 +27,22 @@ type Node struct {
 // is closed.
 func (s *Server) Nodes(path string) []Node {
 	var all []Node
-	s.call(func(e *engine) {
+	if !s.call(func(e *engine) {
 		for n := range e.tree.Walk(path) {
 			all = append(all, Node(n))
 		}
-	})
+	}) {
+		return nil
+	}
 	return all
 }
 
 // Zxid returns the zxid of the newest transaction; 0 when the server is closed.
 func (s *Server) Zxid() int64 {
 	var zxid int64
-	s.call(func(e *engine) { zxid = e.tree.Zxid() })
+	if !s.call(func(e *engine) { zxid = e.tree.Zxid() }) {
+		return 0
+	}
 	return zxid
 }
 
@@ -105,16 +109,17 @@ func (s *Server) Fill(nodes iter.Seq2[string, []byte]) error {
 	if s.leader != nil {
 		return s.leader.Fill(nodes)
 	}
-	err := ErrClosed
-	s.call(func(e *engine) {
-		err = nil
+	var err error
+	if !s.call(func(e *engine) {
 		for path, data := range nodes {
 			if err = e.store(path, data); err != nil {
 				err = fmt.Errorf("put %q: %w", path, err)
 				return
 			}
 		}
-	})
+	}) {
+		return s.whyNot()
+	}
 	return err
 }
 
@@ -124,13 +129,12 @@ func (s *Server) Remove(path string) error {
 	if s.leader != nil {
 		return s.leader.Remove(path)
 	}
-	err := ErrClosed
-	s.call(func(e *engine) {
+	var err error
+	if !s.call(func(e *engine) {
 		var paths []string
 		for n := range e.tree.Walk(path) {
 			paths = append(paths, n.Path)
 		}
-		err = nil
 		if len(paths) == 0 {
 			err = fmt.Errorf("remove %q: %w", path, zkproto.ErrNoNode)
 		}
@@ -140,9 +144,14 @@ func (s *Server) Remove(path string) error {
 				return
 			}
 		}
-	})
+	}) {
+		return s.whyNot()
+	}
 	return err
 }
+
+// whyNot is the error of what the server could not do, or not make durable.
+func (s *Server) whyNot() error { return cmp.Or(s.Err(), ErrClosed) }
 
 // store sets or makes a znode.
 func (e *engine) store(path string, data []byte) error {

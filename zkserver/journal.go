@@ -1,6 +1,10 @@
 package zkserver
 
-import "github.com/gazoo-zk/gazoo/internal/ztree"
+import (
+	"slices"
+
+	"github.com/gazoo-zk/gazoo/internal/ztree"
+)
 
 // journal makes transactions durable. The engine calls it from its own goroutine. Nothing that
 // shows a transaction leaves the server before a flush that covers it is done.
@@ -69,6 +73,33 @@ type mark struct {
 type flight struct {
 	zxid  int64
 	conns []*conn
+}
+
+// fence is somebody of the program itself who waits for a zxid to be durable.
+type fence struct {
+	zxid int64
+	safe chan<- bool // has room for the answer
+}
+
+// whenDurable answers true once everything that was done up to here is durable, and false when it
+// never will be.
+func (e *engine) whenDurable(safe chan<- bool) {
+	if e.journal == nil || e.tree.Zxid() <= e.durable {
+		safe <- true
+		return
+	}
+	e.fences = append(e.fences, fence{e.tree.Zxid(), safe})
+}
+
+// passFences answers those that wait for what is durable, or all of them after a failure.
+func (e *engine) passFences() {
+	e.fences = slices.DeleteFunc(e.fences, func(f fence) bool {
+		if !e.failed && f.zxid > e.durable {
+			return false
+		}
+		f.safe <- !e.failed
+		return true
+	})
 }
 
 // flush starts a flush, unless one is under way: the requests that come meanwhile share the next.

@@ -280,20 +280,28 @@ func (s *Server) ConnCount() int {
 	return len(s.conns)
 }
 
-// call runs f on the engine's goroutine, behind what is queued, and waits for it. It reports
-// false when the server is closed.
+// call runs f on the engine's goroutine, behind what is queued, and waits for it, and until what it
+// did and could see is durable. It reports false when the server is closed, or has failed.
 func (s *Server) call(f func(*engine)) bool {
-	done := make(chan struct{})
-	if !s.in.post(request{kind: kindDo, do: func(e *engine) { defer close(done); f(e) }}) {
+	safe := make(chan bool, 1)
+	run := func(e *engine) {
+		if e.failed {
+			safe <- false
+			return
+		}
+		f(e)
+		e.whenDurable(safe)
+	}
+	if !s.in.post(request{kind: kindDo, do: run}) {
 		return false
 	}
 	select {
-	case <-done:
-		return true
+	case ok := <-safe:
+		return ok
 	case <-s.stopped:
 		select { // it may have been the last thing that the engine did
-		case <-done:
-			return true
+		case ok := <-safe:
+			return ok
 		default:
 			return false
 		}
@@ -311,7 +319,9 @@ type SessionInfo struct {
 // Sessions returns the sessions that are alive, in the order of their ids.
 func (s *Server) Sessions() []SessionInfo {
 	var all []SessionInfo
-	s.call(func(e *engine) { all = e.sessionInfos() })
+	if !s.call(func(e *engine) { all = e.sessionInfos() }) {
+		return nil
+	}
 	return all
 }
 

@@ -13,7 +13,24 @@
 // [net.Listener], one in memory too; the server waits only on channels, conditions and timers,
 // so it works inside a bubble of testing/synctest.
 //
-// Everything is kept in memory and gone after [Server.Close].
+// Everything is kept in memory and gone after [Server.Close], unless [WithDir] names a directory.
+//
+// # Durability
+//
+// A directory has the format of Apache's dataDir, and goes back and forth between the two servers:
+// see docs/MOVING.md. Whatever a client, or the program by a method of [Server], is told survives a
+// crash of the machine: replies, events, headers and four-letter words wait for the sync that covers
+// all that they could show. Requests that come meanwhile share the next one. Snapshots are written
+// beside the requests ([WithSnapCount], [WithSnapSize]), older ones are removed ([WithSnapRetain]).
+//
+// A start reads the newest valid snapshot and replays the logs behind it, at most what lies between
+// two snapshots, so Close writes none. What a crash has left half written is cut off; damage to
+// what was once acknowledged stops the start with an error that names file and offset. Sessions
+// are resumed with their password, and have their full time-out from the start on.
+//
+// After a failed write or sync, or on a full disk, nobody knows what is on disk: the server answers
+// no request any more and [Server.Done] is closed. What had been acknowledged is there when it is
+// started again.
 //
 // # What differs from Apache
 //

@@ -29,11 +29,23 @@ type server interface {
 // superDigest is what Kazoo's tests know as super:test.
 const superDigest = "super:D/InIHSb7yEEbrWz8b9l71RjZJU="
 
-// apache is Apache's server, configured as Kazoo does it.
-type apache struct {
-	*ensemble.Server
-	ensemble *ensemble.Ensemble
+// apache is Apache's server, configured as Kazoo does it. It is behind a proxy, so that nobody finds
+// it while it starts: it accepts connections long before it answers, and tests do not wait for it.
+type apache struct{ ensemble *ensemble.Ensemble }
+
+func (a apache) Addr() string { return a.ensemble.Proxied() }
+
+func (a apache) Stop() error {
+	a.ensemble.Proxy(0).Refuse(true)
+	return a.ensemble.Server(0).Stop()
 }
+
+func (a apache) Start() error {
+	defer a.ensemble.Proxy(0).Refuse(false)
+	return a.ensemble.Server(0).Start()
+}
+
+func (a apache) Wipe() error { return a.ensemble.Server(0).Wipe() }
 
 func (a apache) Close() error { return a.ensemble.Close() }
 
@@ -51,7 +63,7 @@ func startApache(dir string) (server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return apache{e.Server(0), e}, nil
+	return apache{e}, nil
 }
 
 // gazoo is a process of gazoo serve.

@@ -117,7 +117,7 @@ func (c *conn) read() {
 			c.submit(&batch)
 			return
 		}
-		req := request{conn: c, xid: h.Xid, op: h.Op, ids: c.identities(), at: time.Now(), large: large}
+		req := request{conn: c, xid: h.Xid, op: h.Op, ids: c.identities(), at: time.Now(), size: len(frame), large: large}
 		req.decode(&r)
 		batch = append(batch, req)
 		if len(batch) < maxBatch && frames.Buffered() {
@@ -188,12 +188,15 @@ func (c *conn) expel(h zkproto.ReplyHeader) {
 func (c *conn) sendNow(frame []byte, last bool) {
 	c.srv.stats.sent.Add(1)
 	c.mu.Lock()
-	b, m := zkproto.BeginFrame(c.out)
-	c.out = zkproto.EndFrame(append(b, frame...), m)
+	if !c.over {
+		b, m := zkproto.BeginFrame(c.out)
+		c.out = zkproto.EndFrame(append(b, frame...), m)
+		c.srv.unsent.Add(int64(len(c.out) - m))
+	}
 	c.last = c.last || last
-	over := len(c.out)+c.writing > c.srv.cfg.maxBuffered
+	pending := len(c.out) + c.writing
 	c.mu.Unlock()
-	if over {
+	if c.srv.tooMuch(pending) {
 		c.closeSocket()
 	}
 	c.signal()
@@ -202,9 +205,21 @@ func (c *conn) sendNow(frame []byte, last bool) {
 // release hands the first n bytes that are held to the writer. It is called by the engine.
 func (c *conn) release(n int, last bool) {
 	c.mu.Lock()
-	over := len(c.out)+c.writing > c.srv.cfg.maxBuffered
+	if p := len(c.out) + c.writing; p > c.srv.cfg.maxBuffered || c.srv.unsent.Load() > c.srv.cfg.limits.buffered {
+		c.mu.Unlock()
+		if c.srv.tooMuch(p) {
+			c.srv.cfg.logger.Warn("client does not read", "addr", c.nc.RemoteAddr())
+			c.closeSocket()
+			return
+		}
+		c.mu.Lock()
+	}
+	if c.over {
+		c.mu.Unlock()
+		return
+	}
+	c.srv.unsent.Add(int64(n))
 	switch {
-	case over:
 	case len(c.out) == 0 && n == len(c.held):
 		c.out, c.held = c.held, c.out
 	default:
@@ -213,11 +228,6 @@ func (c *conn) release(n int, last bool) {
 	}
 	c.last = c.last || last
 	c.mu.Unlock()
-	if over {
-		c.srv.cfg.logger.Warn("client does not read", "addr", c.nc.RemoteAddr())
-		c.closeSocket()
-		return
-	}
 	const keep = 64 << 10
 	if len(c.held) == 0 && cap(c.held) > keep {
 		c.held = nil
@@ -240,6 +250,7 @@ func (c *conn) signal() {
 func (c *conn) write() {
 	const keep = 64 << 10
 	var buf []byte
+	defer c.discard()
 	for {
 		select {
 		case <-c.wake:
@@ -262,6 +273,7 @@ func (c *conn) write() {
 				return
 			}
 		}
+		c.srv.unsent.Add(int64(-len(buf)))
 		c.mu.Lock()
 		c.writing = 0
 		more := len(c.out) > 0
@@ -279,6 +291,15 @@ func (c *conn) write() {
 			return
 		}
 	}
+}
+
+// discard gives up what will not be sent.
+func (c *conn) discard() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	c.srv.unsent.Add(int64(-len(c.out) - c.writing))
+	c.out, c.writing = nil, 0
 }
 
 // leave stops counting the connection, before its client can see the end: whoever connects

@@ -207,7 +207,7 @@ const heldLimit = 256 << 10
 // spill lets a large output go before its batch ends, if it may be seen already. It drops a
 // connection that has too much coming, and reports whether it goes on.
 func (e *engine) spill(c *conn) bool {
-	if c.pending()+len(c.held) > e.srv.cfg.maxBuffered {
+	if e.srv.tooMuch(c.pending() + len(c.held)) {
 		e.srv.cfg.logger.Warn("client does not read", "addr", c.nc.RemoteAddr())
 		e.drop(c)
 		return false

@@ -26,6 +26,7 @@ type request struct {
 	watches *zkproto.SetWatches2Request
 	connect *zkproto.ConnectRequest
 	word    string
+	size    int   // bytes of its frame
 	large   int   // bytes that count as those of a large request
 	mask    int64 // of the word that sets the trace mask
 	do      func(*engine)
@@ -47,18 +48,20 @@ type inbox struct {
 	wake  chan struct{} // has an element when there is something to take
 	total int           // limit of requests of all connections
 	each  int           // limit of requests of one connection
+	most  int64         // limit of bytes of requests of all connections
 
 	mu      sync.Mutex // guards the fields below and conn.outstanding
 	room    sync.Cond  // waits for fewer requests, or for the end of a connection
 	waiting int        // connections that wait for room
 	queue   []request
 	spare   []request
-	inside  int // requests of connections that are not done yet
+	inside  int   // requests of connections that are not done yet
+	bytes   int64 // of requests that the engine has not taken up yet
 	closed  bool
 }
 
-func newInbox(total, each int) *inbox {
-	in := &inbox{wake: make(chan struct{}, 1), total: total, each: each}
+func newInbox(total, each int, most int64) *inbox {
+	in := &inbox{wake: make(chan struct{}, 1), total: total, each: each, most: most}
 	in.room.L = &in.mu
 	return in
 }
@@ -66,9 +69,13 @@ func newInbox(total, each int) *inbox {
 // submit queues requests of a connection in their order, as soon as there is room. It reports
 // false when the connection or the server has ended instead.
 func (in *inbox) submit(c *conn, reqs []request) bool {
+	bytes := int64(0)
+	for i := range reqs {
+		bytes += int64(reqs[i].size)
+	}
 	in.mu.Lock()
 	// A connection with nothing inside may always go on, however busy the others are.
-	for c.outstanding > 0 && (in.inside >= in.total || c.outstanding >= in.each) && !c.ended && !in.closed {
+	for c.outstanding > 0 && (in.inside >= in.total || c.outstanding >= in.each || in.bytes+bytes > in.most) && !c.ended && !in.closed {
 		in.waiting++
 		in.room.Wait()
 		in.waiting--
@@ -77,6 +84,7 @@ func (in *inbox) submit(c *conn, reqs []request) bool {
 	if ok {
 		c.outstanding += len(reqs)
 		in.inside += len(reqs)
+		in.bytes += bytes
 		in.queue = append(in.queue, reqs...)
 	}
 	in.mu.Unlock()
@@ -111,6 +119,7 @@ func (in *inbox) take() []request {
 	clear(in.spare)
 	batch := in.queue
 	in.queue, in.spare = in.spare[:0], batch
+	in.bytes = 0
 	const keep = 4096
 	if cap(in.queue) > keep {
 		in.queue = nil

@@ -14,10 +14,12 @@ type limitConfig struct {
 	largeThreshold int           // bytes; -1: none
 	largeTotal     int64         // bytes
 	reconfig       bool
+	waiting        int64 // bytes of requests
+	buffered       int64 // bytes of replies and events
 }
 
 func defaultLimits() limitConfig {
-	return limitConfig{largeThreshold: -1, largeTotal: 100 << 20}
+	return limitConfig{largeThreshold: -1, largeTotal: 100 << 20, waiting: 64 << 20, buffered: 256 << 20}
 }
 
 func (c *limitConfig) check(check func(ok bool, format string, args ...any)) {
@@ -25,6 +27,7 @@ func (c *limitConfig) check(check func(ok bool, format string, args ...any)) {
 	check(t.Burst >= 0 && (t.Burst == 0 || t.Fill > 0 && t.Every > 0), "connect throttle of %d, %d each %v", t.Burst, t.Fill, t.Every)
 	check(c.opWait >= 0, "requests that are throttled after %v", c.opWait)
 	check(c.largeThreshold >= -1 && c.largeTotal > 0, "large requests from %d bytes, %d bytes together", c.largeThreshold, c.largeTotal)
+	check(c.waiting > 0 && c.buffered > 0, "%d bytes of requests and %d of replies that wait", c.waiting, c.buffered)
 }
 
 // ConnectThrottle limits how fast clients connect: each connect request takes a token.
@@ -56,6 +59,15 @@ func WithLargeRequests(threshold int, total int64) Option {
 // WithOutstandingPerConn sets how many requests of one connection may wait inside the server
 // (default 64). Above it, the connection is not read.
 func WithOutstandingPerConn(n int) Option { return func(c *config) { c.outstandingEach = n } }
+
+// WithOutstandingBytes bounds the bytes of all requests that wait inside the server (default 64 MiB).
+// Above it, connections that have a request waiting are not read.
+func WithOutstandingBytes(n int64) Option { return func(c *config) { c.limits.waiting = n } }
+
+// WithMaxBufferedTotal limits, in bytes, what waits to be sent on all connections together (default
+// 256 MiB). Above it, a connection that has more than its share of that coming is disconnected; its
+// session lives on.
+func WithMaxBufferedTotal(bytes int64) Option { return func(c *config) { c.limits.buffered = bytes } }
 
 // WithReconfigEnabled answers reconfig requests with Unimplemented, as a standalone server with
 // reconfigEnabled does. The default is ReconfigDisabled.
@@ -95,6 +107,15 @@ func (b *tokens) take(t ConnectThrottle, now time.Time) bool {
 func (e *engine) tooLate(r *request) bool {
 	limit := e.srv.cfg.limits.opWait
 	return limit > 0 && time.Since(r.at) > limit && r.op != zkproto.OpPing && r.op != zkproto.OpCloseSession
+}
+
+// tooMuch reports whether so many bytes for one connection are more than it may have waiting.
+func (s *Server) tooMuch(pending int) bool {
+	if pending > s.cfg.maxBuffered {
+		return true
+	}
+	total := s.cfg.limits.buffered
+	return s.unsent.Load() > total && int64(pending) > total/int64(max(1, s.ConnCount()))
 }
 
 // large counts the bytes of large requests that wait.

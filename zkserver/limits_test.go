@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -198,4 +199,86 @@ func TestListenerThatSpeaksTLS(t *testing.T) {
 	if b, err := plain.frames.Next(); err == nil {
 		t.Errorf("a server that speaks TLS answered %x in plain text", b)
 	}
+}
+
+// TestClientsThatDoNotReadShareABound holds that what waits for all of them together is bounded,
+// and that those who read are not the ones to go.
+func TestClientsThatDoNotReadShareABound(t *testing.T) {
+	virtual(t, func(t *testing.T, v *world) {
+		path := "/" + strings.Repeat("w", 2000)
+		writer := v.dial().open(time.Hour)
+		writer.want(zkproto.OK, zkproto.OpCreate, create(path))
+		watch := zkproto.AddWatchRequest{Path: path, Mode: zkproto.WatchPersistentRecursive}
+		reader := v.dial().open(time.Hour)
+		reader.want(zkproto.OK, zkproto.OpAddWatch, watch)
+		events := make(chan int, 1)
+		go func() {
+			n := 0
+			for ; n < 2000; n++ {
+				reader.next()
+			}
+			events <- n
+		}()
+		var mute []*raw
+		for range 8 {
+			c := v.dial().open(time.Hour)
+			c.want(zkproto.OK, zkproto.OpAddWatch, watch)
+			mute = append(mute, c)
+		}
+		for range 2000 {
+			writer.want(zkproto.OK, zkproto.OpSetData, zkproto.SetDataRequest{Path: path, Version: -1})
+		}
+		if n := <-events; n != 2000 {
+			t.Errorf("the client that reads got %d events, want 2000", n)
+		}
+		synctest.Wait()
+		if n := v.srv.ConnCount(); n != 2 {
+			t.Errorf("%d connections, want those of the writer and of the client that reads", n)
+		}
+		for _, c := range mute {
+			if got := v.dial().handshake(resume(c.session)); got.Refused() {
+				t.Error("a session ended with its connection")
+			}
+		}
+	}, zkserver.WithMaxBufferedTotal(64<<10), zkserver.WithMaxClientConns(0))
+}
+
+// TestWaitingRequestsAreBoundedInBytes holds that connections whose requests wait are not read
+// beyond the bound, and that nothing is lost by it.
+func TestWaitingRequestsAreBoundedInBytes(t *testing.T) {
+	virtual(t, func(t *testing.T, v *world) {
+		c := v.dial().open(time.Hour)
+		c.want(zkproto.OK, zkproto.OpCreate, create("/a"))
+		busy := make(chan error)
+		go func() {
+			busy <- v.srv.Fill(func(yield func(string, []byte) bool) {
+				time.Sleep(time.Second)
+				yield("/b", nil)
+			})
+		}()
+		synctest.Wait()
+		const requests = 10
+		sent := make(chan int, requests)
+		go func() {
+			for i := range requests {
+				c.send(zkproto.OpSetData, zkproto.SetDataRequest{Path: "/a", Data: make([]byte, 512<<10), Version: -1})
+				sent <- i
+			}
+			close(sent)
+		}()
+		synctest.Wait()
+		if len(sent) == requests {
+			t.Error("all requests were read while they waited")
+		}
+		if err := <-busy; err != nil {
+			t.Fatal(err)
+		}
+		for i := range requests {
+			if p := c.next(); p.Err != zkproto.OK {
+				t.Errorf("request %d = %v", i, p.Err)
+			}
+		}
+		for range sent {
+		}
+	}, zkserver.WithOutstandingBytes(1<<20))
 }

@@ -25,6 +25,7 @@ type Server struct {
 	started   time.Time
 	stats     stats
 	large     large
+	unsent    atomic.Int64 // bytes that are released and not sent
 	in        *inbox
 	stop      chan struct{} // closed by Close
 	stopped   chan struct{} // closed when the engine has ended
@@ -73,7 +74,7 @@ func New(opts ...Option) (*Server, error) {
 func newServer(cfg config) *Server {
 	s := &Server{
 		cfg: cfg, number: 1, providers: make(map[string]Provider), started: time.Now(),
-		in:   newInbox(cfg.outstanding, cfg.outstandingEach),
+		in:   newInbox(cfg.outstanding, cfg.outstandingEach, cfg.limits.waiting),
 		stop: make(chan struct{}), stopped: make(chan struct{}), ended: make(chan struct{}),
 		listeners: make(map[net.Listener]struct{}), conns: make(map[*conn]struct{}), perIP: make(map[string]int),
 	}

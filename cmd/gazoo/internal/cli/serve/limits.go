@@ -14,6 +14,7 @@ type limitOptions struct {
 	clientConns, conns     int
 	outstanding, each      int
 	maxRequest, buffered   int
+	waiting, bufferedAll   int64
 	largeFrom              int
 	largeTotal             int64
 	opWait                 time.Duration
@@ -36,11 +37,13 @@ func (o *limitOptions) flags(cmd *cobra.Command) {
 	f.DurationVar(&o.connectEvery, "connect-every", time.Millisecond, "how often connect tokens are added")
 	f.IntVar(&o.outstanding, "outstanding", 1000, "requests inside the server above which connections are not read")
 	f.IntVar(&o.each, "outstanding-per-conn", 64, "requests of one connection inside the server above which it is not read")
+	f.Int64Var(&o.waiting, "outstanding-bytes", 64<<20, "bytes of requests that wait above which connections are not read")
 	f.DurationVar(&o.opWait, "throttled-op-wait", 0, "time after which a request that waits is refused; 0 is never")
 	f.IntVar(&o.maxRequest, "max-request", 1<<20-1, "bytes of one request")
 	f.IntVar(&o.largeFrom, "large-request", -1, "bytes above which a request is a large one; -1 is never")
 	f.Int64Var(&o.largeTotal, "large-requests", 100<<20, "bytes of all large requests that wait; more are closed")
 	f.IntVar(&o.buffered, "max-buffered", 64<<20, "bytes that wait to be read by one client above which it is disconnected")
+	f.Int64Var(&o.bufferedAll, "max-buffered-total", 256<<20, "bytes that wait to be read by all clients above which those with most are disconnected")
 	f.StringVar(&o.require, "require-auth", "", "schemes, separated by commas, of which a client must have proved one before any request")
 	f.BoolVar(&o.extend, "extended-types", false, "allow znodes with a TTL")
 	f.BoolVar(&o.quota, "enforce-quota", false, "refuse writes over a hard quota")
@@ -61,6 +64,8 @@ func (o *limitOptions) server() []zkserver.Option {
 		zkserver.WithMaxRequest(o.maxRequest),
 		zkserver.WithLargeRequests(o.largeFrom, o.largeTotal),
 		zkserver.WithMaxBuffered(o.buffered),
+		zkserver.WithMaxBufferedTotal(o.bufferedAll),
+		zkserver.WithOutstandingBytes(o.waiting),
 		zkserver.WithRequiredAuth(list(o.require)...),
 	}
 	for _, flag := range []struct {

@@ -56,7 +56,9 @@ func (s *Server) serveCommand(w http.ResponseWriter, r *http.Request) {
 }
 
 // errNotServing is what commands about the tree answer when there is none to be shown.
-var errNotServing = errors.New("This ZooKeeper instance is not currently serving requests") //nolint:staticcheck // Apache's words
+//
+//lint:ignore ST1005 these are Apache's words
+var errNotServing = errors.New("This ZooKeeper instance is not currently serving requests")
 
 // admin runs a command on the engine, and returns when what it shows is durable.
 func (s *Server) admin(command adminCommand, args url.Values) (out []field, err error) {

@@ -35,6 +35,8 @@ type conn struct {
 	mu      sync.Mutex    // guards the fields below
 	drained sync.Cond     // waits for the writer, or for the end
 	out     []byte        // released, and not in the writer's hands
+	chunks  [][]byte      // the same, before out: what a client that does not read has coming
+	chunked int           // bytes of chunks
 	writing int           // bytes that are
 	last    bool          // close when all is sent
 	over    bool          // the socket is closed
@@ -54,8 +56,9 @@ type conn struct {
 }
 
 const (
-	maxBatch = 32      // requests that a reader hands over together
-	unsent   = 1 << 20 // bytes: with more to be sent, a connection is not read
+	maxBatch = 32        // requests that a reader hands over together
+	chunk    = 256 << 10 // bytes after which another buffer begins: growing a large one holds up the engine
+	unsent   = 1 << 20   // bytes: with more to be sent, a connection is not read
 )
 
 func newConn(s *Server, nc net.Conn, ip string) *conn {
@@ -148,7 +151,7 @@ func (c *conn) submit(batch *[]request) bool {
 func (c *conn) awaitDrain() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.out)+c.writing > unsent && !c.over {
+	for c.unsentBytes() > unsent && !c.over {
 		c.drained.Wait()
 	}
 	return !c.over
@@ -158,8 +161,11 @@ func (c *conn) awaitDrain() bool {
 func (c *conn) pending() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.out) + c.writing
+	return c.unsentBytes()
 }
+
+// unsentBytes is pending with the mutex held.
+func (c *conn) unsentBytes() int { return c.chunked + len(c.out) + c.writing }
 
 // security handles the requests that do not wait in the queue. It reports whether the
 // connection goes on.
@@ -194,7 +200,7 @@ func (c *conn) sendNow(frame []byte, last bool) {
 		c.srv.unsent.Add(int64(len(c.out) - m))
 	}
 	c.last = c.last || last
-	pending := len(c.out) + c.writing
+	pending := c.unsentBytes()
 	c.mu.Unlock()
 	if c.srv.tooMuch(pending) {
 		c.closeSocket()
@@ -205,7 +211,7 @@ func (c *conn) sendNow(frame []byte, last bool) {
 // release hands the first n bytes that are held to the writer. It is called by the engine.
 func (c *conn) release(n int, last bool) {
 	c.mu.Lock()
-	if p := len(c.out) + c.writing; p > c.srv.cfg.maxBuffered || c.srv.unsent.Load() > c.srv.cfg.limits.buffered {
+	if p := c.unsentBytes(); p > c.srv.cfg.maxBuffered || c.srv.unsent.Load() > c.srv.cfg.limits.buffered {
 		c.mu.Unlock()
 		if c.srv.tooMuch(p) {
 			c.srv.cfg.logger.Warn("client does not read", "addr", c.nc.RemoteAddr())
@@ -219,6 +225,11 @@ func (c *conn) release(n int, last bool) {
 		return
 	}
 	c.srv.unsent.Add(int64(n))
+	if len(c.out) >= chunk {
+		c.chunks = append(c.chunks, c.out)
+		c.chunked += len(c.out)
+		c.out = nil
+	}
 	switch {
 	case len(c.out) == 0 && n == len(c.held):
 		c.out, c.held = c.held, c.out
@@ -258,7 +269,15 @@ func (c *conn) write() {
 			return
 		}
 		c.mu.Lock()
-		buf, c.out = c.out, buf[:0]
+		if len(c.chunks) > 0 {
+			buf, c.chunks[0] = c.chunks[0], nil
+			c.chunks = c.chunks[1:]
+			c.chunked -= len(buf)
+			c.signal() // for what is behind it
+		} else {
+			buf, c.out = c.out, buf[:0]
+			c.chunks = nil
+		}
 		c.writing = len(buf)
 		last := c.last
 		c.mu.Unlock()
@@ -276,7 +295,7 @@ func (c *conn) write() {
 		c.srv.unsent.Add(int64(-len(buf)))
 		c.mu.Lock()
 		c.writing = 0
-		more := len(c.out) > 0
+		more := c.unsentBytes() > 0
 		c.mu.Unlock()
 		c.drained.Signal()
 		if cap(buf) > keep {
@@ -298,8 +317,8 @@ func (c *conn) discard() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true
-	c.srv.unsent.Add(int64(-len(c.out) - c.writing))
-	c.out, c.writing = nil, 0
+	c.srv.unsent.Add(int64(-c.unsentBytes()))
+	c.out, c.chunks, c.chunked, c.writing = nil, nil, 0, 0
 }
 
 // leave stops counting the connection, before its client can see the end: whoever connects

@@ -171,6 +171,10 @@ func (c *conn) unsentBytes() int { return c.chunked + len(c.out) + c.writing }
 // connection goes on.
 func (c *conn) security(h zkproto.RequestHeader, r *zkproto.Reader) bool {
 	if h.Op == zkproto.OpSASL {
+		var req zkproto.SASLRequest
+		if req.Decode(r); r.Err() != nil || req.Token == nil {
+			return false
+		}
 		// As a server without SASL: no error and no token, which clients take for a failure.
 		b := zkproto.ReplyHeader{Xid: h.Xid}.AppendTo(nil)
 		c.sendNow(zkproto.SASLResponse{}.AppendTo(b), false)

@@ -82,7 +82,8 @@ func (t *Tree) GetACL(c *Caller, path string) ([]zkproto.ACL, zkproto.Stat, zkpr
 // Ephemerals answers a getEphemerals request: a plain comparison of text.
 func (t *Tree) Ephemerals(session int64, prefix string) []string {
 	all := t.SessionEphemerals(session)
-	if p := strings.TrimSpace(prefix); p == "" || p == "/" {
+	// Java's trim takes controls away too, and no other space than U+0020.
+	if p := strings.TrimFunc(prefix, func(r rune) bool { return r <= ' ' }); p == "" || p == "/" {
 		return all
 	}
 	kept := all[:0]

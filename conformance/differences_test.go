@@ -10,7 +10,7 @@ import (
 // Where zkserver means to differ. Each function asserts what either server does; facts.tsv says why.
 
 var differences = facts(wrongPasswordAndItsOwner, createSessionFromAClient, checkOutsideAMulti, checkWatchesOfOthers,
-	addWatchOfTheNullPath, negativeTTLInAPlainMode, charactersBeyondTheBasicPlane)
+	addWatchOfTheNullPath, negativeTTLInAPlainMode, charactersBeyondTheBasicPlane, negativeCounts)
 
 func wrongPasswordAndItsOwner(t *testing.T, s *server) {
 	c := s.open(t)
@@ -109,5 +109,19 @@ func charactersBeyondTheBasicPlane(t *testing.T, s *server) {
 	}
 	if got := as[zkproto.SyncResponse](t, c.Want(zkproto.OK, zkproto.OpSync, at("\U0001f600"))).Path; got != want {
 		t.Errorf("sync of a character beyond U+FFFF echoes %x, want %x", got, want)
+	}
+}
+
+func negativeCounts(t *testing.T, s *server) {
+	c := s.open(t)
+	d := dir(c)
+	invalid, lists := zkproto.ErrMarshallingError, zkproto.ErrMarshallingError
+	if s.kind == apache { // for which the list is empty
+		invalid, lists = zkproto.ErrInvalidACL, zkproto.OK
+	}
+	for _, count := range []int32{-2, -1 << 31} {
+		c.Want(invalid, zkproto.OpSetACL, rawzk.Bytes(zkproto.AppendInt32(zkproto.AppendInt32(zkproto.AppendString(nil, d), count), -1)))
+		b := zkproto.AppendInt32(zkproto.AppendInt64(nil, 0), count)
+		c.Want(lists, zkproto.OpSetWatches, rawzk.Bytes(zkproto.AppendStrings(zkproto.AppendStrings(b, nil), nil)))
 	}
 }

@@ -29,7 +29,7 @@ func facts(all ...func(*testing.T, *server)) []fact {
 
 var allFacts = slices.Concat(framingFacts, connectFacts, headerFacts, operationFacts, statFacts, pathFacts, precedenceFacts,
 	multiFacts, watchFacts, rewatchFacts, sessionFacts, aclFacts, authFacts, tlsFacts, wordFacts, quotaFacts, reaperFacts,
-	differences)
+	differences, oddFacts)
 
 // slowFacts wait for the clock most of the time, so all of them run at once.
 var slowFacts = slices.Concat(slowSessionFacts)

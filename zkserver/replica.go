@@ -231,6 +231,8 @@ func (e *engine) askWrite(c *conn, q *request, work func(leader *engine, s *sess
 	id, copied := c.session.id, *q
 	e.ask(c, func(m *engine) func(*engine) {
 		switch s := m.sessions.byID[id]; {
+		case m.readOnly:
+			return func(r *engine) { r.refuse(c, &copied, zkproto.ErrNotReadOnly) }
 		case s == nil:
 			return func(r *engine) { r.refuse(c, &copied, zkproto.ErrSessionExpired) }
 		case s.conn != c: // it was taken over through another connection
@@ -246,6 +248,9 @@ func (e *engine) askSession(c *conn, req *zkproto.ConnectRequest) {
 	from := e.srv
 	if req.SessionID == 0 {
 		e.ask(c, func(m *engine) func(*engine) {
+			if m.readOnly {
+				return func(r *engine) { r.drop(c) }
+			}
 			s := m.openSession(m.negotiate(req))
 			s.conn = c
 			return func(r *engine) { r.attachRemote(c, s.id, s.timeout, req) }

@@ -7,10 +7,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 
-	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/internal/faultproxy"
 	"github.com/gazoo-zk/gazoo/internal/memnet"
 	"github.com/gazoo-zk/gazoo/zkserver"
@@ -55,12 +53,6 @@ func (ep *Endpoint) Name() string { return fmt.Sprintf("zk%d", ep.index+1) }
 
 // Addr returns the connect string of this endpoint alone; see [Server.Addr].
 func (ep *Endpoint) Addr() string { return ep.addr }
-
-// Client is [Server.Client] for a client that knows only this endpoint.
-func (ep *Endpoint) Client(t testing.TB, opts ...gazoo.Option) *gazoo.Client {
-	t.Helper()
-	return ep.srv.client(t, ep.addr, opts)
-}
 
 // tap is made for each connection.
 func (ep *Endpoint) tap(fp *faultproxy.Conn) faultproxy.Tap {

@@ -109,16 +109,24 @@ func ExampleServer_ExpireSession() {
 
 // A client that has written through one server need not see it at the next.
 func ExampleEndpoint_Freeze() {
-	srv, writer, stop := start(zktest.Endpoints(2))
-	defer stop()
+	srv, err := zktest.New(zktest.Endpoints(2))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
 	ctx := context.Background()
 
+	writer, err := gazoo.Connect(ctx, srv.Endpoint(0).Addr(), gazoo.WithDialer(srv.Dial))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer writer.Close()
 	reader, err := gazoo.Connect(ctx, srv.Endpoint(1).Addr(), gazoo.WithDialer(srv.Dial))
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer reader.CloseNow()
-	writer.SetServers(srv.Endpoint(0).Addr())
+	defer reader.Close()
+
 	srv.Endpoint(1).Freeze()
 	if _, err := writer.Create(ctx, "/news", nil); err != nil {
 		log.Fatal(err)

@@ -66,6 +66,20 @@ func create(t *testing.T, zk *gazoo.Client, path string, opts ...gazoo.CreateOpt
 	}
 }
 
+// reconnects notes a client's connection. What it returns waits until the client is connected on
+// another one. Subscribers of states need not see what lasted for a moment only.
+func reconnects(t *testing.T, srv *zktest.Server, zk *gazoo.Client) func() {
+	t.Helper()
+	old := srv.Session(zk.SessionID()).Conn()
+	return func() {
+		t.Helper()
+		eventually(t, "the client reconnects", func() bool {
+			now := srv.Session(zk.SessionID()).Conn()
+			return now != nil && now != old && zk.State() == gazoo.StateConnected
+		})
+	}
+}
+
 // reconnected waits until a client has a connection after it had lost one.
 func reconnected(t *testing.T, zk *gazoo.Client) {
 	t.Helper()

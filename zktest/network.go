@@ -98,7 +98,7 @@ func (ep *Endpoint) Conns() []*Conn {
 	ep.srv.sessions.mu.Lock()
 	defer ep.srv.sessions.mu.Unlock()
 	for _, fp := range open {
-		if c := ep.srv.sessions.conns[fp]; c != nil {
+		if c := ep.srv.sessions.conns[fp]; c != nil && !fp.Ended() {
 			all = append(all, c)
 		}
 	}

@@ -37,19 +37,15 @@ func TestCut(t *testing.T) {
 		srv := zktest.Start(t, opts...)
 		zk := srv.Client(t)
 		id := zk.SessionID()
-		await := states(t, zk)
 		for name, cut := range map[string]func(){
 			"server":     srv.Cut,
 			"endpoint":   srv.Endpoint(0).Cut,
-			"connection": srv.Conns()[0].Cut,
+			"connection": func() { srv.Conns()[0].Cut() },
 			"session":    srv.Session(id).Cut,
 		} {
-			if name == "connection" { // it may have been replaced by now
-				cut = srv.Conns()[0].Cut
-			}
+			back := reconnects(t, srv, zk)
 			cut()
-			await(gazoo.StateSuspended)
-			await(gazoo.StateConnected)
+			back()
 			if zk.SessionID() != id {
 				t.Errorf("cut of %s: session %#x, want %#x again", name, zk.SessionID(), id)
 			}
@@ -74,10 +70,10 @@ func TestCutOfOneConnection(t *testing.T) {
 		if got := srv.Session(a.SessionID()).Conn(); got != conns[0] {
 			t.Errorf("connection of the session = %v, want the first", got)
 		}
-		await := states(t, a)
+		back := reconnects(t, srv, a)
 		conns[0].Cut()
 		<-conns[0].Closed()
-		await(gazoo.StateConnected)
+		back()
 		select {
 		case <-conns[1].Closed():
 			t.Error("the other connection ended too")
@@ -207,11 +203,10 @@ func TestHalfOpen(t *testing.T) {
 		srv := zktest.Start(t, opts...)
 		zk := srv.Client(t, gazoo.WithSessionTimeout(time.Second))
 		id := zk.SessionID()
-		await := states(t, zk)
+		back := reconnects(t, srv, zk)
 		srv.Session(id).HalfOpen()
 		eventually(t, "the server forgets the connection", func() bool { return srv.Sessions()[0].Endpoint == nil || zk.SessionID() != id })
-		await(gazoo.StateSuspended) // by its own clock alone
-		await(gazoo.StateConnected)
+		back() // by its own clock alone
 	})
 }
 

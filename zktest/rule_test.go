@@ -46,12 +46,11 @@ func TestFailWithTheEndOfTheConnection(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
 		zk := srv.Client(t)
-		await := states(t, zk)
+		back := reconnects(t, srv, zk)
 		srv.Fail(zktest.OpWhoAmI, "", gazoo.ErrUnimplemented)
 		_, err := zk.WhoAmI(soon(t))
 		wantErr(t, "WhoAmI", err, gazoo.ErrUnimplemented)
-		await(gazoo.StateSuspended)
-		await(gazoo.StateConnected)
+		back()
 		srv.Fail(zktest.OpAuth, "", gazoo.ErrAuthFailed)
 		err = zk.AddAuth(soon(t), "digest", []byte("a:b"))
 		wantErr(t, "AddAuth", err, gazoo.ErrAuthFailed)
@@ -100,18 +99,17 @@ func TestIgnore(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
 		zk := srv.Client(t, gazoo.WithSessionTimeout(600*time.Millisecond))
-		await := states(t, zk)
+		back := reconnects(t, srv, zk)
 		srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpSet}, Do: zktest.Ignore(), Times: 1})
 		f := zk.Async().Set(soon(t), "/", []byte("x"), gazoo.AnyVersion)
-		await(gazoo.StateSuspended) // no ping is answered either
-		_, err := f.Wait(soon(t))
+		_, err := f.Wait(soon(t)) // no ping is answered either
 		if !gazoo.MaybeApplied(err) {
 			t.Errorf("Set = %v, want it maybe applied", err)
 		}
 		if data, _ := srv.Get("/"); data != "" {
 			t.Errorf("data %q, want it not executed", data)
 		}
-		await(gazoo.StateConnected)
+		back()
 	})
 }
 
@@ -164,11 +162,10 @@ func TestCutAfter(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
 		zk := srv.Client(t)
-		await := states(t, zk)
+		back := reconnects(t, srv, zk)
 		srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpCreate}, Do: zktest.CutAfter(), Times: 1})
 		create(t, zk, "/a")
-		await(gazoo.StateSuspended)
-		await(gazoo.StateConnected)
+		back()
 	})
 }
 
@@ -200,12 +197,12 @@ func TestConnectRules(t *testing.T) {
 		srv := zktest.Start(t, opts...)
 		zk := srv.Client(t)
 		again := func(a zktest.Action) (*zktest.Handle, int64) {
-			await := states(t, zk)
+			back := reconnects(t, srv, zk)
 			id := zk.SessionID()
 			h := srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpConnect, Session: id}, Do: a, Times: 1})
 			srv.Cut()
 			must(t, h.Wait(soon(t)))
-			await(gazoo.StateConnected)
+			back()
 			return h, id
 		}
 		if _, id := again(zktest.DropRequest()); zk.SessionID() != id {
@@ -229,10 +226,10 @@ func TestConnectRules(t *testing.T) {
 			t.Errorf("session %#x again, though another one was handed out", id)
 		}
 		id = zk.SessionID()
-		await := states(t, zk)
+		back := reconnects(t, srv, zk)
 		srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpConnect}, Do: zktest.Ignore(), Times: 1})
 		srv.Cut()
-		await(gazoo.StateConnected)
+		back()
 		if zk.SessionID() != id {
 			t.Errorf("a handshake that hangs cost the session")
 		}
@@ -262,11 +259,10 @@ func TestEventRules(t *testing.T) {
 			t.Errorf("event %+v, %v, want that of /held", ev, err)
 		}
 		cut := srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpEvent}, Do: zktest.DropReply(), Times: 1})
-		await := states(t, zk)
+		back := reconnects(t, srv, zk)
 		must(t, srv.Put("/cut", ""))
 		must(t, cut.Wait(soon(t)))
-		await(gazoo.StateSuspended)
-		await(gazoo.StateConnected)
+		back()
 	})
 }
 

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/internal/memnet"
 	"github.com/gazoo-zk/gazoo/zkserver"
 )
@@ -156,7 +155,7 @@ func (s *Server) Addr() string {
 	return strings.Join(addrs, ",")
 }
 
-// Dial connects to an address of [Server.Addr]. It has the signature that [gazoo.WithDialer]
+// Dial connects to an address of [Server.Addr]. It has the signature that gazoo.WithDialer
 // and others want:
 //
 //	gazoo.Connect(ctx, srv.Addr(), gazoo.WithDialer(srv.Dial))
@@ -165,29 +164,6 @@ func (s *Server) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}
 	return s.network.Dial(ctx, network, addr)
-}
-
-// Client connects a client to the server, and closes it with the test, without a word to the
-// server: its session is left to end by itself. The test fails if there is no session within
-// 30s.
-func (s *Server) Client(t testing.TB, opts ...gazoo.Option) *gazoo.Client {
-	t.Helper()
-	return s.client(t, s.Addr(), opts)
-}
-
-func (s *Server) client(t testing.TB, hosts string, opts []gazoo.Option) *gazoo.Client {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	zk, err := gazoo.Connect(ctx, hosts, append([]gazoo.Option{gazoo.WithDialer(s.Dial)}, opts...)...)
-	if err != nil {
-		t.Fatalf("zktest: connect: %v", err)
-	}
-	t.Cleanup(func() {
-		zk.CloseNow()
-		<-zk.Done()
-	})
-	return zk
 }
 
 // Data says what becomes of the tree and of the sessions when a server starts anew.

@@ -36,6 +36,13 @@ func (c *Conn) RemoteAddr() net.Addr { return c.client.RemoteAddr() }
 // Done is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.ctx.Done() }
 
+// Ended reports whether the connection has ended, or is about to: before its peers can see it.
+func (c *Conn) Ended() bool {
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	return c.ended
+}
+
 // serve dials the target and pumps both directions until the connection ends.
 func (c *Conn) serve() {
 	if c.tap.Closed != nil {

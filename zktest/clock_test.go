@@ -1,0 +1,97 @@
+package zktest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/zktest"
+)
+
+// TestAdvance: when Advance returns, all that was due has happened, in its order.
+func TestAdvance(t *testing.T) {
+	for _, opts := range [][]zktest.Option{{zktest.OnLoopback()}, {}, {zktest.Endpoints(2)}} {
+		clock := zktest.NewClock()
+		begin := clock.Now()
+		srv := zktest.Start(t, append(opts, zktest.WithClock(clock))...)
+		zk := srv.Client(t, gazoo.WithSessionTimeout(10*time.Second))
+		create(t, zk, "/e", gazoo.Ephemeral())
+		create(t, zk, "/ttl", gazoo.TTL(time.Minute))
+		_, stat, err := zk.Get(soon(t), "/e")
+		must(t, err)
+		if stat.Ctime != begin.UnixMilli() {
+			t.Errorf("ctime %v, want the clock's %v", stat.Ctime, begin)
+		}
+		session := zk.Session()
+		clock.Advance(9 * time.Second)
+		if len(srv.Sessions()) != 1 {
+			t.Error("the session ended too early")
+		}
+		srv.Session(session.ID()).BlackHole() // it could begin another one at any time
+		clock.Advance(5 * time.Second)
+		if got := srv.Dump(); got != "/ttl \"v\" ttl=1m0s\n" || len(srv.Sessions()) != 0 {
+			t.Errorf("tree %q with %d sessions, want the session ended", got, len(srv.Sessions()))
+		}
+		if got, want := clock.Now(), begin.Add(14*time.Second); !got.Equal(want) {
+			t.Errorf("Now() = %v, want %v", got, want)
+		}
+		clock.Advance(time.Hour)
+		if got := srv.Dump(); got != "" {
+			t.Errorf("tree %q an hour later, want the TTL over", got)
+		}
+		srv.Heal()
+	}
+}
+
+// TestClockMovesLagAndExpiry: also what the test has asked for.
+func TestClockMovesLagAndExpiry(t *testing.T) {
+	clock := zktest.NewClock()
+	srv := zktest.Start(t, zktest.WithClock(clock), zktest.Endpoints(2))
+	ep := srv.Endpoint(1)
+	ep.Lag(time.Hour)
+	must(t, srv.Put("/a", ""))
+	clock.Advance(59 * time.Minute)
+	if got := ep.Dump(); got != "" {
+		t.Errorf("tree %q, want it to lag", got)
+	}
+	clock.Advance(time.Minute)
+	if got := ep.Dump(); got != "/a\n" {
+		t.Errorf("tree %q an hour later, want what was written", got)
+	}
+	zk := srv.Endpoint(0).Client(t, gazoo.WithSessionTimeout(time.Minute))
+	session := zk.Session()
+	srv.Session(session.ID()).ExpireAfter(10 * time.Second)
+	clock.Advance(9 * time.Second)
+	if session.Err() != nil {
+		t.Errorf("session ended early: %v", session.Err())
+	}
+	clock.Advance(time.Second)
+	<-session.Context().Done()
+}
+
+// TestClocksAreShared: two servers in step.
+func TestClocksAreShared(t *testing.T) {
+	clock := zktest.NewClock()
+	var order []string
+	a := zktest.Start(t, zktest.WithClock(clock))
+	b := zktest.Start(t, zktest.WithClock(clock))
+	must(t, a.Put("/a", ""))
+	stop := clock.AfterFunc(2*time.Second, func() { order = append(order, "stopped") })
+	clock.AfterFunc(3*time.Second, func() {
+		must(t, b.Put("/b", ""))
+		order = append(order, "three at "+clock.Now().Format("05"))
+		clock.AfterFunc(time.Second, func() { order = append(order, "four") })
+		clock.AfterFunc(-1, func() { order = append(order, "at once") })
+	})
+	clock.AfterFunc(time.Second, func() { order = append(order, "one") })
+	stop()
+	clock.Advance(4 * time.Second)
+	if len(order) != 4 || order[0] != "one" || order[1] != "three at 03" || order[2] != "at once" || order[3] != "four" {
+		t.Errorf("order %q, want one, three, at once, four", order)
+	}
+	if b.Dump() != "/b\n" {
+		t.Errorf("tree %q", b.Dump())
+	}
+	a.Close()
+	clock.Advance(time.Minute)
+}

@@ -21,7 +21,11 @@ func (s *Server) client(t testing.TB, hosts string, opts []gazoo.Option) *gazoo.
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	zk, err := gazoo.Connect(ctx, hosts, append([]gazoo.Option{gazoo.WithDialer(s.Dial)}, opts...)...)
+	own := []gazoo.Option{gazoo.WithDialer(s.Dial)}
+	if cfg := s.TLSConfig(); cfg != nil {
+		own = append(own, gazoo.WithTLS(cfg))
+	}
+	zk, err := gazoo.Connect(ctx, hosts, append(own, opts...)...)
 	if err != nil {
 		t.Fatalf("zktest: connect: %v", err)
 	}

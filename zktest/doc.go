@@ -73,5 +73,7 @@
 // [Server.Get] and [Server.Remove] get past the protocol; [Seed] fills it first. [Server.Log] has
 // the newest operations with their outcome, and is written into the log of a test that failed.
 //
-// The server behind it is that of package zkserver; [WithServer] passes its options.
+// [Eventually] waits for what a program does in its own time. [WithTLS] makes everything go
+// through TLS, with certificates of an authority of its own. The server behind all of it is that
+// of package zkserver; [WithServer] passes its options.
 package zktest

@@ -2,6 +2,7 @@ package zktest
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -44,6 +45,9 @@ func newEndpoint(s *Server, index int) (*Endpoint, error) {
 		return nil, fmt.Errorf("zktest: %w", err)
 	}
 	ep.addr = ln.Addr().String()
+	if s.cfg.authority != nil {
+		ln = tls.NewListener(ln, s.serverTLS(ep.Name()))
+	}
 	ep.proxy = faultproxy.Serve(ln, ep.enter, ep.tap)
 	return ep, nil
 }

@@ -76,7 +76,7 @@ func TestLag(t *testing.T) {
 		srv.Endpoint(1).Lag(0)
 		begin = time.Now()
 		create(t, fast, "/d")
-		eventually(t, "no lag", func() bool { return srv.Endpoint(1).Zxid() == srv.Endpoint(0).Zxid() })
+		zktest.Eventually(t, "no lag", func() bool { return srv.Endpoint(1).Zxid() == srv.Endpoint(0).Zxid() })
 	})
 }
 

@@ -45,19 +45,6 @@ func soon(t *testing.T) context.Context {
 	return ctx
 }
 
-// eventually waits until a condition holds.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	ctx := soon(t)
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("never: %s", what)
-		case <-time.After(time.Millisecond):
-		}
-	}
-}
-
 // create makes a znode.
 func create(t *testing.T, zk *gazoo.Client, path string, opts ...gazoo.CreateOption) {
 	t.Helper()
@@ -73,7 +60,7 @@ func reconnects(t *testing.T, srv *zktest.Server, zk *gazoo.Client) func() {
 	old := srv.Session(zk.SessionID()).Conn()
 	return func() {
 		t.Helper()
-		eventually(t, "the client reconnects", func() bool {
+		zktest.Eventually(t, "the client reconnects", func() bool {
 			now := srv.Session(zk.SessionID()).Conn()
 			return now != nil && now != old && zk.State() == gazoo.StateConnected
 		})

@@ -108,7 +108,7 @@ func TestStall(t *testing.T) {
 			f := zk.Async().Set(soon(t), "/a", []byte("new"), gazoo.AnyVersion)
 			reconnected(t, other) // one that is not stalled
 			if c.applied {
-				eventually(t, c.name+": the request arrives", func() bool { data, _ := srv.Get("/a"); return data == "new" })
+				zktest.Eventually(t, c.name+": the request arrives", func() bool { data, _ := srv.Get("/a"); return data == "new" })
 			} else if data, _ := srv.Get("/a"); data != "old" {
 				t.Errorf("%s stalled, but data is %q", c.name, data)
 			}
@@ -122,7 +122,7 @@ func TestStall(t *testing.T) {
 		}
 		srv.Stall(zktest.ToClient)
 		f := other.Async().Get(soon(t), "/a")
-		eventually(t, "the read is logged", func() bool { return len(srv.Log()) > 0 })
+		zktest.Eventually(t, "the read is logged", func() bool { return len(srv.Log()) > 0 })
 		if f.Ready() {
 			t.Error("all stalled, but answered")
 		}
@@ -166,7 +166,7 @@ func TestBlackHole(t *testing.T) {
 		await := states(t, zk)
 		srv.BlackHole()
 		await(gazoo.StateLost)
-		eventually(t, "the server ends the session", func() bool { return len(srv.Sessions()) == 0 })
+		zktest.Eventually(t, "the server ends the session", func() bool { return len(srv.Sessions()) == 0 })
 		srv.Heal()
 		await(gazoo.StateConnected)
 		if zk.SessionID() == id {
@@ -189,7 +189,7 @@ func TestSessionBlackHole(t *testing.T) {
 		if _, _, err := other.Get(soon(t), "/e"); err != nil && !errors.Is(err, gazoo.ErrNoNode) {
 			t.Errorf("Get by another client = %v", err)
 		}
-		eventually(t, "the session ends", func() bool { return len(srv.Sessions()) == 1 })
+		zktest.Eventually(t, "the session ends", func() bool { return len(srv.Sessions()) == 1 })
 		if data, found := srv.Get("/e"); found {
 			t.Errorf("ephemeral %q outlived its session", data)
 		}
@@ -205,7 +205,7 @@ func TestHalfOpen(t *testing.T) {
 		id := zk.SessionID()
 		back := reconnects(t, srv, zk)
 		srv.Session(id).HalfOpen()
-		eventually(t, "the server forgets the connection", func() bool { return srv.Sessions()[0].Endpoint == nil || zk.SessionID() != id })
+		zktest.Eventually(t, "the server forgets the connection", func() bool { return srv.Sessions()[0].Endpoint == nil || zk.SessionID() != id })
 		back() // by its own clock alone
 	})
 }

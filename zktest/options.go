@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/gazoo-zk/gazoo/internal/testcert"
 	"github.com/gazoo-zk/gazoo/zkserver"
 )
 
@@ -20,6 +21,7 @@ type config struct {
 	server    []zkserver.Option
 	logSize   int
 	seeds     []iter.Seq2[string, []byte]
+	authority *testcert.CA // nil without TLS
 	err       error
 }
 

@@ -54,7 +54,7 @@ func TestFailWithTheEndOfTheConnection(t *testing.T) {
 		srv.Fail(zktest.OpAuth, "", gazoo.ErrAuthFailed)
 		err = zk.AddAuth(soon(t), "digest", []byte("a:b"))
 		wantErr(t, "AddAuth", err, gazoo.ErrAuthFailed)
-		eventually(t, "the client gives up", func() bool { return zk.KeeperState() == gazoo.KeeperAuthFailed })
+		zktest.Eventually(t, "the client gives up", func() bool { return zk.KeeperState() == gazoo.KeeperAuthFailed })
 	})
 }
 
@@ -133,7 +133,7 @@ func TestDelayAndHold(t *testing.T) {
 			f := zk.Async().Set(soon(t), "/a", []byte("new"), gazoo.AnyVersion)
 			must(t, h.Wait(soon(t)))
 			if c.applied {
-				eventually(t, "it is executed", func() bool { data, _ := srv.Get("/a"); return data == "new" })
+				zktest.Eventually(t, "it is executed", func() bool { data, _ := srv.Get("/a"); return data == "new" })
 			} else if data, _ := srv.Get("/a"); data != "old" {
 				t.Errorf("%v: executed already", c.do)
 			}

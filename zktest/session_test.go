@@ -139,7 +139,7 @@ func TestReadOnly(t *testing.T) {
 			await := states(t, zk)
 			srv.ReadOnly(true)
 			await(gazoo.StateSuspended)
-			eventually(t, "a client that accepts it gets in", func() bool { return opted.KeeperState() == gazoo.KeeperConnectedReadOnly })
+			zktest.Eventually(t, "a client that accepts it gets in", func() bool { return opted.KeeperState() == gazoo.KeeperConnectedReadOnly })
 			if data, _, err := opted.Get(soon(t), "/a"); err != nil || string(data) != "x" {
 				t.Errorf("Get = %q, %v", data, err)
 			}

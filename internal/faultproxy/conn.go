@@ -146,18 +146,25 @@ type cutter interface{ Cut() }
 
 // reset closes nc so that its peer sees a reset and not an orderly end.
 func reset(nc net.Conn) {
+	nc = plain(nc)
 	if c, ok := nc.(cutter); ok {
 		c.Cut()
 	}
 	resetBehind(nc)
 }
 
+// plain returns the connection under TLS: a reset is no affair of TLS.
+func plain(nc net.Conn) net.Conn {
+	if tls, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		return tls.NetConn()
+	}
+	return nc
+}
+
 // resetBehind is reset, except that what was written before still reaches the peer: a reset in memory would take it
 // back, so there it is an end.
 func resetBehind(nc net.Conn) {
-	if tls, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		nc = tls.NetConn()
-	}
+	nc = plain(nc)
 	if tc, ok := nc.(*net.TCPConn); ok {
 		tc.SetLinger(0)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
@@ -165,6 +166,20 @@ func TestAddressesOfAnEnsemble(t *testing.T) {
 		must(t, err)
 		nc.Close()
 	}
+}
+
+// TestNoSessionIDTwice: also when no time passes between two servers, as in a bubble.
+func TestNoSessionIDTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := zktest.Start(t)
+		zk := srv.Client(t)
+		id := zk.SessionID()
+		must(t, zk.Close())
+		srv.Restart(zktest.LoseData)
+		if next := srv.Client(t).SessionID(); next == id {
+			t.Errorf("session %#x again after the data was lost", id)
+		}
+	})
 }
 
 func BenchmarkStart(b *testing.B) {

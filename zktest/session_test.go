@@ -116,6 +116,9 @@ func TestMoveSessionElsewhere(t *testing.T) {
 		}
 		conn := srv.Session(id).Conn()
 		must(t, srv.Session(id).Move(there))
+		if d := srv.Sessions()[0].Timeout; d != zk.SessionTimeout() {
+			t.Errorf("time-out of %v after the move, want %v", d, zk.SessionTimeout())
+		}
 		if _, _, err := zk.Exists(soon(t), "/"); err != nil {
 			t.Errorf("read on the old connection: %v", err)
 		}
@@ -150,6 +153,22 @@ func TestReadOnly(t *testing.T) {
 			if zk.SessionID() != id {
 				t.Errorf("session %#x, want %#x again", zk.SessionID(), id)
 			}
+		}
+	})
+}
+
+// TestReadOnlySessionsDoNotAge: without a quorum nobody can end a session.
+func TestReadOnlySessionsDoNotAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := zktest.Start(t, zktest.Endpoints(2))
+		zk := srv.Client(t)
+		id := zk.SessionID()
+		srv.ReadOnly(true)
+		time.Sleep(time.Minute)
+		srv.ReadOnly(false)
+		must(t, zk.WaitState(soon(t), gazoo.StateConnected))
+		if zk.SessionID() != id {
+			t.Errorf("session %#x, want %#x again", zk.SessionID(), id)
 		}
 	})
 }

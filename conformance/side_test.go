@@ -9,14 +9,8 @@ import (
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
 
-// side is one of those that are compared: it does a step and tells as text all that clients see of it, with zxids
-// counted from the create of the test's znode, and sessions by the number of the client.
-type side interface {
-	name() string
-	do(step) string
-}
-
-// answer is what clients see of a step.
+// answer is what clients see of a step, with zxids counted from the create of the test's znode, and sessions by the
+// number of the client.
 type answer struct {
 	code   zkproto.Code
 	zxid   int64
@@ -79,9 +73,8 @@ func newRealSide(t rawzk.TB, s *server, root string) *realSide {
 	return r
 }
 
-func (r *realSide) name() string { return string(r.s.kind) }
-
-func (r *realSide) do(s step) string {
+// do does a step and tells all that clients see of it.
+func (r *realSide) do(s step) answer {
 	var a answer
 	c := r.conns[s.client]
 	switch s.action {
@@ -104,7 +97,7 @@ func (r *realSide) do(s step) string {
 			a = answer{code: a.code}
 		}
 	}
-	return a.String()
+	return a
 }
 
 // users are the credentials of the clients.
@@ -113,24 +106,80 @@ var (
 	userIDs = [people]string{bob, amy, "eve:tPVS62yQF/M0lNvU6mzotOuRJxo="}
 )
 
+// transcript is what each client is sent during a burst.
+type transcript [people][]string
+
+// add appends an answer to what the client that asked is sent, and its events to what everybody is sent.
+func (tr *transcript) add(client int, a answer) {
+	for i, events := range a.events {
+		tr[i] = append(tr[i], events...)
+	}
+	a.events = [people][]string{}
+	tr[client] = append(tr[client], a.String())
+}
+
+func (tr transcript) String() string {
+	var b strings.Builder
+	for i, lines := range tr {
+		for _, line := range lines {
+			fmt.Fprintf(&b, "client %d: %s\n", i, line)
+		}
+	}
+	return b.String()
+}
+
+// pipeline sends requests at once and then reads what comes.
+func (r *realSide) pipeline(client int, all []step) (tr transcript) {
+	r.t.Helper()
+	c := r.conns[client]
+	var b []byte
+	for i, st := range all {
+		b = append(b, rawzk.Request(int32(i), st.op, r.body(st))...)
+	}
+	c.Write(b)
+	for i, st := range all {
+		for {
+			p := c.Next()
+			if ev, ok := p.Event(); ok {
+				tr[client] = append(tr[client], event(ev.Type, ev.Path))
+				continue
+			}
+			if p.Xid != int32(i) {
+				r.t.Fatalf("got %+v, want the reply to %d", p.ReplyHeader, i)
+			}
+			tr.add(client, r.answer(st.op, p))
+			break
+		}
+	}
+	for i, c := range r.conns {
+		tr[i] = append(tr[i], eventsOf(r.t, c.Exchange(zkproto.OpPing, nil))...)
+	}
+	return tr
+}
+
+// answer is what a reply says.
+func (r *realSide) answer(op zkproto.OpCode, p rawzk.Reply) answer {
+	r.t.Helper()
+	a := answer{code: p.Err}
+	if p.Zxid > 0 {
+		a.zxid = p.Zxid - r.base
+	}
+	if p.Err == zkproto.OK {
+		a.body = r.decode(op, p)
+	}
+	return a
+}
+
 // exchange sends a request, and a ping on each other connection so that all its events are in.
 func (r *realSide) exchange(s step, op zkproto.OpCode, body rawzk.Body) answer {
 	r.t.Helper()
-	var a answer
 	frames := r.conns[s.client].Exchange(op, body)
-	p := frames[len(frames)-1]
+	a := r.answer(op, frames[len(frames)-1])
 	a.events[s.client] = eventsOf(r.t, frames)
 	for i, c := range r.conns {
 		if i != s.client {
 			a.events[i] = eventsOf(r.t, c.Exchange(zkproto.OpPing, nil))
 		}
-	}
-	a.code = p.Err
-	if p.Zxid > 0 {
-		a.zxid = p.Zxid - r.base
-	}
-	if p.Err == zkproto.OK && op == s.op {
-		a.body = r.decode(op, p)
 	}
 	return a
 }
@@ -256,9 +305,8 @@ func (r *realSide) decode(op zkproto.OpCode, p rawzk.Reply) string {
 // modelSide is the model.
 type modelSide struct{ m *model }
 
-func (s modelSide) name() string { return "model" }
-
-func (s modelSide) do(st step) string {
+// do does a step and tells all that clients must see of it.
+func (s modelSide) do(st step) answer {
 	m := s.m
 	a := answer{code: zkproto.OK}
 	m.events = [people][]string{}
@@ -289,7 +337,7 @@ func (s modelSide) do(st step) string {
 		}
 	}
 	a.events = m.events
-	return a.String()
+	return a
 }
 
 func (s modelSide) ask(st step) (body string, code zkproto.Code) {

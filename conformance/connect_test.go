@@ -220,7 +220,7 @@ func passwordFollowsFromID(t *testing.T, s *server) {
 }
 
 func sessionIDs(t *testing.T, s *server) {
-	s = s.with(t, options{alone: "zxids"})
+	s = s.with(t, options{alone: "quiet"})
 	a, b := s.open(t).Session.SessionID, s.open(t).Session.SessionID
 	if a>>56 != 1 || b != a+1 {
 		t.Errorf("session ids %#x and %#x, want 0x01 in front and one behind the other", a, b)

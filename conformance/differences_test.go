@@ -46,7 +46,7 @@ func createSessionFromAClient(t *testing.T, s *server) {
 
 func checkOutsideAMulti(t *testing.T, s *server) {
 	// Apache cannot be restarted after one that succeeds.
-	s = s.with(t, options{alone: "check"})
+	s = s.with(t, options{alone: "quiet"})
 	c := s.open(t)
 	d := dir(c)
 	ok, bad := zkproto.CheckVersionRequest{Path: d, Version: 0}, zkproto.CheckVersionRequest{Path: d, Version: 7}

@@ -78,7 +78,7 @@ func unknownOperations(t *testing.T, s *server) {
 // uses. Where it says so, the reply carries the newest one.
 func counting(t *testing.T, s *server) (*rawzk.Conn, func(uses int64, code zkproto.Code, op zkproto.OpCode, b rawzk.Body)) {
 	t.Helper()
-	s = s.with(t, options{alone: "zxids"})
+	s = s.with(t, options{alone: "quiet"})
 	c := s.open(t)
 	return c, func(uses int64, code zkproto.Code, op zkproto.OpCode, b rawzk.Body) {
 		t.Helper()
@@ -108,7 +108,7 @@ func writesUseAZxid(t *testing.T, s *server) {
 	step(1, zkproto.OK, zkproto.OpDelete, del(d+"/a"))
 	step(1, zkproto.OK, zkproto.OpMulti, multi(mCreate(d+"/x", 0), mSet(d+"/x", 0), mDelete(d+"/x", 1)))
 
-	other := s.with(t, options{alone: "zxids"}).open(t)
+	other := s.with(t, options{alone: "quiet"}).open(t)
 	first := other.Want(zkproto.OK, zkproto.OpPing, nil).Zxid
 	if p := other.Want(zkproto.OK, zkproto.OpCloseSession, nil); p.Zxid != first+1 {
 		t.Errorf("the end of a session has zxid %d behind %d, want one more", p.Zxid, first)
@@ -164,7 +164,7 @@ func readsUseNoZxid(t *testing.T, s *server) {
 	step(0, zkproto.OK, zkproto.OpWhoAmI, nil)
 	step(0, zkproto.ErrMarshallingError, zkproto.OpGetData, rawzk.Bytes{0, 0})
 
-	s = s.with(t, options{alone: "zxids"})
+	s = s.with(t, options{alone: "quiet"})
 	before := c.Want(zkproto.OK, zkproto.OpPing, nil).Zxid
 	c = s.resume(t, c.Session)
 	c.Want(zkproto.OK, zkproto.OpAuth, auth("digest", "bob:pw"))
@@ -174,7 +174,7 @@ func readsUseNoZxid(t *testing.T, s *server) {
 }
 
 func readsTellTheNewestZxid(t *testing.T, s *server) {
-	s = s.with(t, options{alone: "zxids"})
+	s = s.with(t, options{alone: "quiet"})
 	a, b := s.open(t), s.open(t)
 	d := dir(a)
 	want := a.Want(zkproto.OK, zkproto.OpSetData, set(d)).Zxid

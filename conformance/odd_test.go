@@ -183,7 +183,7 @@ func requestInPieces(t *testing.T, s *server) {
 }
 
 func rootsOwnWatches(t *testing.T, s *server) {
-	c := s.with(t, options{alone: "root watch"}).open(t)
+	c := s.with(t, options{alone: "quiet"}).open(t)
 	c.Want(zkproto.OK, zkproto.OpGetChildren, watch("/"))
 	c.Want(zkproto.OK, zkproto.OpGetData, watch("/"))
 	causes(c, zkproto.OpCreate, create("/w"), children("/"))

@@ -224,7 +224,7 @@ func reconfigIsDisabled(t *testing.T, s *server) {
 }
 
 func allChildrenNumber(t *testing.T, s *server) {
-	c := s.with(t, options{alone: "fresh tree"}).open(t)
+	c := s.with(t, options{alone: "quiet"}).open(t)
 	count := func(path string, want int32) {
 		t.Helper()
 		if got := as[zkproto.AllChildrenNumberResponse](t, c.Want(zkproto.OK, zkproto.OpGetAllChildrenNumber, at(path))).Count; got != want {

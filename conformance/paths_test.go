@@ -217,7 +217,7 @@ func emptyPathIsNeverWatched(t *testing.T, s *server) {
 }
 
 func specialZnodes(t *testing.T, s *server) {
-	c := s.with(t, options{alone: "special znodes"}).open(t)
+	c := s.with(t, options{alone: "quiet"}).open(t)
 	for _, path := range []string{"/", "/zookeeper", "/zookeeper/quota"} {
 		if got := aclOf(c, path); !slices.Equal(got, open) {
 			t.Errorf("ACL of %s: %v, want %v", path, got, open)

@@ -162,7 +162,7 @@ func recursiveWatchCoversDescendants(t *testing.T, s *server) {
 }
 
 func recursiveWatchOfTheRoot(t *testing.T, s *server) {
-	s = s.with(t, options{alone: "root watch"})
+	s = s.with(t, options{alone: "quiet"})
 	c := s.open(t)
 	addWatch(c, "/", recursive)
 	causes(c, zkproto.OpCreate, create("/a"), created("/a"))

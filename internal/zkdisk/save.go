@@ -51,10 +51,27 @@ func (s *SnapshotFile) Write(n ztree.NodeRecord) {
 func (s *SnapshotFile) create() bool {
 	if s.w == nil && s.err == nil {
 		if s.f, s.err = s.d.fs.Create(s.d.name(tempPrefix + fileName(snapPrefix, s.zxid))); s.err == nil {
-			s.w = NewSnapshotWriter(s.f, s.head)
+			s.w = NewSnapshotWriter(&paced{f: s.f}, s.head)
 		}
 	}
 	return s.err == nil
+}
+
+// paced syncs a large file as it is written. Else the last sync would have all of it to write, and
+// the syncs of the log, which requests wait for, would stand in line behind it.
+type paced struct {
+	f       File
+	written int
+}
+
+const pace = 1 << 20
+
+func (p *paced) Write(b []byte) (int, error) {
+	n, err := p.f.Write(b)
+	if p.written += n; p.written >= pace && err == nil {
+		p.written, err = 0, p.f.Sync()
+	}
+	return n, err
 }
 
 // Commit makes the snapshot safe and valid, then removes what is too old. A [Dir.Flush] that

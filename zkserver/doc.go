@@ -39,7 +39,17 @@
 // never answered, a request to create a session from within one, and watches of other
 // connections that checkWatches finds. They are answered as later versions do, or with an error.
 //
-// Not there are the admin HTTP server, TLS (pass a listener that speaks it), SASL (see
-// [WithProvider]), enforced authentication, request throttling, and of the four-letter words the
-// numbers that only a JVM has.
+// Not there are TLS (pass a listener that speaks it), SASL (see [WithProvider]), and of mntr and the
+// monitor command of [Server.AdminHandler] the numbers of quorums, of stages that requests go
+// through in the original alone, and of a JVM.
+//
+// # Hostile clients
+//
+// A frame is refused for its length alone, and memory for it follows the bytes that have arrived. A
+// connection that has not said who it is after 10 to 20 seconds is closed. Beside the tree, memory is
+// bounded by what may wait: requests ([WithOutstandingBytes], twice: in the queue and in the batch
+// under way), replies and events ([WithMaxBufferedTotal]), and for each connection some 16 KiB and
+// the request that it is sending ([WithMaxRequest]); so bound connections too, by
+// [WithMaxClientConns] and [WithMaxConns]. The heap may grow to twice all that between two
+// collections.
 package zkserver

@@ -3,6 +3,7 @@ package zkserver_test
 import (
 	"errors"
 	"io"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -205,4 +206,45 @@ func TestFailedFlushEndsTheService(t *testing.T) {
 			t.Error("the journal was used after its failure")
 		}
 	}, zkserver.WithJournal(d), zkserver.WithFourLetterWords("*"))
+}
+
+func TestAdminShowsNothingBeforeItIsDurable(t *testing.T) {
+	d := &disk{}
+	virtual(t, func(t *testing.T, v *world) {
+		ask := func() chan string {
+			answer := make(chan string, 1)
+			go func() {
+				w := httptest.NewRecorder()
+				v.srv.AdminHandler().ServeHTTP(w, httptest.NewRequest("GET", "/commands/srvr", nil))
+				answer <- w.Body.String()
+			}()
+			synctest.Wait()
+			return answer
+		}
+		c := v.opened(d)
+		if got := <-ask(); !strings.Contains(got, `"last_processed_zxid" : 1,`) {
+			t.Errorf("srvr = %s", got)
+		}
+		c.send(zkproto.OpCreate, create("/a"))
+		early := ask()
+		if len(early) > 0 {
+			t.Errorf("srvr before the flush = %s", <-early)
+		}
+		c.send(zkproto.OpCreate, create("/b"))
+		late := ask()
+		d.finish(t, nil)
+		if got := <-early; !strings.Contains(got, `"last_processed_zxid" : 2,`) {
+			t.Errorf("srvr = %s", got)
+		}
+		if len(late) > 0 {
+			t.Errorf("srvr before the second flush = %s", <-late)
+		}
+		d.finish(t, errors.New("disk full"))
+		const refusal = `"error" : "This ZooKeeper instance is not currently serving requests"`
+		for _, answer := range []chan string{late, ask()} {
+			if got := <-answer; !strings.Contains(got, refusal) || strings.Contains(got, "zxid") {
+				t.Errorf("srvr after a failed flush = %s", got)
+			}
+		}
+	}, zkserver.WithJournal(d))
 }

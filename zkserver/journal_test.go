@@ -228,7 +228,7 @@ func TestAdminShowsNothingBeforeItIsDurable(t *testing.T) {
 		c.send(zkproto.OpCreate, create("/a"))
 		early := ask()
 		if len(early) > 0 {
-			t.Errorf("srvr before the flush = %s", <-early)
+			t.Fatalf("srvr before the flush = %s", <-early)
 		}
 		c.send(zkproto.OpCreate, create("/b"))
 		late := ask()
@@ -237,7 +237,7 @@ func TestAdminShowsNothingBeforeItIsDurable(t *testing.T) {
 			t.Errorf("srvr = %s", got)
 		}
 		if len(late) > 0 {
-			t.Errorf("srvr before the second flush = %s", <-late)
+			t.Fatalf("srvr before the second flush = %s", <-late)
 		}
 		d.finish(t, errors.New("disk full"))
 		const refusal = `"error" : "This ZooKeeper instance is not currently serving requests"`

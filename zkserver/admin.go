@@ -156,7 +156,7 @@ func (e *engine) adminStats() []field {
 		{"server_stats", []field{
 			{"packets_sent", st.sent.Load()},
 			{"packets_received", st.received.Load()},
-			{"fsync_threshold_exceed_count", 0},
+			{"fsync_threshold_exceed_count", e.metrics.slowFlushes},
 			{"client_response_stats", response},
 			{"data_dir_size", e.dirSize()},
 			{"log_dir_size", e.dirSize()},

@@ -154,7 +154,9 @@ var notMeasured = regexp.MustCompile(`^((avg|min|max|cnt|sum|p50|p95|p99|p999)_)
 	// of a quorum
 	"proposal_.*", "learner_.*", "follower_.*", "observer_.*", "looking_count", "diff_count", "snap_count", "commit_.*", "quit_leading_.*",
 	"election_time", "leader_unavailable_time", "unavailable_time", "inflight_.*", "ensemble_auth_.*", "revalidate_count", "om_.*", "quorum_ack_latency", "ack_latency", "propagation_latency",
-	"local_write_committed_time_ms", "server_write_committed_time_ms", "dbinittime", "startup_.*", "snapshottime", "ack_.*",
+	"local_write_committed_time_ms", "server_write_committed_time_ms", "ack_.*",
+	// of what the log tells
+	"dbinittime", "startup_.*", "snapshottime",
 	// of stages that requests go through there
 	".*commitproc.*", ".*commit_proc.*", "commit_processor.*", ".*_session_queue.*", "session_queues_.*", "prep_.*", "sync_process(_time|or_queue.*|or_request.*)", "request_commit_queued", "requests_.*", "skip_learner_.*",
 	"stale_(replies|requests|requests_dropped)", "outstanding_changes_.*", "request_throttle_.*", "write_batch_time.*", "concurrent_request_.*", "time_waiting_.*", "close_session_prep_time", "pending_session_.*",

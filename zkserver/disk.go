@@ -20,6 +20,8 @@ type diskConfig struct {
 	snapSize  int64
 	retain    int
 	prealloc  int64
+
+	mismatches int // of digests, found when the tree was recovered
 }
 
 func defaultDisk() diskConfig {
@@ -96,6 +98,7 @@ func (c *config) openDisk(opt ztree.Options) (*ztree.Tree, journal, error) {
 		return nil, nil, err
 	}
 	found()
+	disk.mismatches = rec.DigestMismatches
 	if rec.Fresh {
 		c.logger.Info("new data directory", "dir", disk.dir)
 	} else {

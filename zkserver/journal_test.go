@@ -226,11 +226,13 @@ func TestAdminShowsNothingBeforeItIsDurable(t *testing.T) {
 			t.Errorf("srvr = %s", got)
 		}
 		c.send(zkproto.OpCreate, create("/a"))
+		synctest.Wait() // it is in the tree
 		early := ask()
 		if len(early) > 0 {
 			t.Fatalf("srvr before the flush = %s", <-early)
 		}
 		c.send(zkproto.OpCreate, create("/b"))
+		synctest.Wait()
 		late := ask()
 		d.finish(t, nil)
 		if got := <-early; !strings.Contains(got, `"last_processed_zxid" : 2,`) {

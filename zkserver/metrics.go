@@ -17,6 +17,7 @@ type metrics struct {
 	fsync, batches                      latency
 	created, deleted, changed, children latency // connections told of an event
 	response                            sizes
+	slowFlushes                         int64 // that took longer than slowFlush
 	flushBegan                          time.Time
 	batch                               int64 // transactions since the last flush began
 }
@@ -88,7 +89,16 @@ func (m *metrics) began() {
 	m.batch = 0
 }
 
-func (m *metrics) flushed() { m.fsync.add(time.Since(m.flushBegan).Milliseconds()) }
+// slowFlush is what Apache warns of (fsync.warningthresholdms).
+const slowFlush = time.Second
+
+func (m *metrics) flushed() {
+	took := time.Since(m.flushBegan)
+	m.fsync.add(took.Milliseconds())
+	if took > slowFlush {
+		m.slowFlushes++
+	}
+}
 
 // decimal is a number that is shown with a decimal point.
 type decimal string
@@ -157,7 +167,7 @@ func (e *engine) monitor() []field {
 		{"bytes_received_count", st.bytesReceived.Load()},
 		{"response_bytes", st.bytesSent.Load()},
 		{"unrecoverable_error_count", boolInt(e.failed)},
-		{"digest_mismatches_count", 0},
+		{"digest_mismatches_count", e.srv.cfg.disk.mismatches},
 	}
 	for _, s := range []struct {
 		name string

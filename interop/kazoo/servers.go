@@ -106,7 +106,7 @@ func (g *gazoo) Start() error {
 	cmd := exec.Command(g.binary, "serve", "--dir", g.dir, "--listen", g.addr, "--tick-time", "2s", "--max-client-conns", "0",
 		"--4lw", "*", "--super-digest", superDigest, "--extended-types", "--reconfig-enabled")
 	cmd.Stderr = log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = withParent
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

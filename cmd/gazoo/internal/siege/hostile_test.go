@@ -1,3 +1,5 @@
+//go:build linux
+
 package siege
 
 import (
@@ -20,10 +22,10 @@ import (
 // The server of these tests may use this much of each, and so this much memory in all. Go's
 // collector lets a heap grow to twice what is in use.
 const (
-	bufferedTotal = 64 << 20
+	bufferedTotal = 32 << 20
 	waitingTotal  = 16 << 20
 	slowConns     = 1000
-	perConn       = 128 << 10
+	perConn       = 32 << 10
 	memoryBound   = 2*(bufferedTotal+2*waitingTotal+slowConns*perConn) + 64<<20
 )
 
@@ -280,7 +282,7 @@ func slow(t *testing.T, p *process, h *honest) {
 // mute are clients that watch everything and never read. The clients without them have the same
 // writes beside them, which nobody watches.
 func mute(t *testing.T, p *process, h *honest) {
-	const events, watchers = 100_000, 4
+	const events, watchers = 100_000, 6
 	path := "/" + strings.Repeat("m", 500) // more is due to them than may wait
 	writer := mustOpen(t, p.addr)
 	mustCall(t, writer, zkproto.OpCreate, create(path))

@@ -1,3 +1,5 @@
+//go:build linux
+
 package siege
 
 import (
@@ -9,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -58,7 +61,17 @@ func serve(t testing.TB, flags ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started, release, released := make(chan error), make(chan struct{}), make(chan struct{})
+	go func() {
+		// The signal comes when the thread ends, not the process.
+		runtime.LockOSThread()
+		started <- cmd.Start()
+		<-release
+		close(released)
+	}()
+	t.Cleanup(func() { close(release); <-released })
+	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -1,6 +1,7 @@
 package zktest_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -94,4 +95,20 @@ func TestClocksAreShared(t *testing.T) {
 	}
 	a.Close()
 	clock.Advance(time.Minute)
+}
+
+// TestAdvanceStopsAtEveryAlarm: also at those that the server sets on the way.
+func TestAdvanceStopsAtEveryAlarm(t *testing.T) {
+	clock := zktest.NewClock()
+	srv := zktest.Start(t, zktest.WithClock(clock))
+	zk := srv.Client(t)
+	for i := range 5 { // the server deletes them one by one, with a pause between
+		create(t, zk, fmt.Sprintf("/ttl%d", i), gazoo.TTL(15*time.Second))
+	}
+	left := -1
+	clock.AfterFunc(25*time.Second, func() { left = srv.Count() })
+	clock.Advance(time.Minute)
+	if left != 0 {
+		t.Errorf("%d znodes left 25s after they were made, want 0: they are looked for every 10s", left)
+	}
 }

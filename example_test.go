@@ -7,24 +7,22 @@ import (
 	"log"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/internal/memnet"
-	"github.com/gazoo-zk/gazoo/internal/peer"
+	"github.com/gazoo-zk/gazoo/zktest"
 )
 
 // inMemory is the option that leads the examples to a server in this process. Programs leave it
 // out and name their servers.
 func inMemory() gazoo.Option {
-	network := memnet.New()
-	ln, err := network.Listen("zk1:2181")
+	srv, err := zktest.New()
 	if err != nil {
 		panic(err)
 	}
-	exampleServers = append(exampleServers, peer.Serve(ln, newFakeTree().Handle))
-	return gazoo.WithDialer(network.Dial)
+	exampleServers = append(exampleServers, srv)
+	return gazoo.WithDialer(srv.Dial)
 }
 
 // exampleServers are closed by TestMain.
-var exampleServers []*peer.Server
+var exampleServers []*zktest.Server
 
 func Example() {
 	ctx := context.Background()

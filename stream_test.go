@@ -12,6 +12,7 @@ import (
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/internal/peer"
 	"github.com/gazoo-zk/gazoo/zkproto"
+	"github.com/gazoo-zk/gazoo/zkserver"
 )
 
 // over is a context that has ended: Next with it returns what is queued and never waits.
@@ -52,6 +53,15 @@ func mustWatch(t *testing.T, zk *gazoo.Client, path string, opts ...gazoo.Stream
 	return s
 }
 
+// bothVersions runs f against the embedded server as 3.8 and as 3.9.
+func bothVersions(t *testing.T, f func(t *testing.T, w *world, tree *realTree)) {
+	for name, opts := range map[string][]zkserver.Option{"3.8": nil, "3.9": {zkserver.WithVersion39()}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) { f(t, w, w.embed(opts...)) })
+		})
+	}
+}
+
 // bothServers runs f against a fake tree with the watch rules of 3.8 and of 3.9.
 func bothServers(t *testing.T, f func(t *testing.T, w *world, tree *fakeTree)) {
 	for name, change := range map[string]func(*fakeTree){"3.8": func(*fakeTree) {}, "3.9": modernTree} {
@@ -62,8 +72,8 @@ func bothServers(t *testing.T, f func(t *testing.T, w *world, tree *fakeTree)) {
 }
 
 func TestStreamYieldsEveryEventInOrder(t *testing.T) {
-	bothServers(t, func(t *testing.T, w *world, tree *fakeTree) {
-		zk := w.connect("a")
+	bothVersions(t, func(t *testing.T, w *world, tree *realTree) {
+		zk := w.connect("zk1", tree.dialer())
 		s := mustWatch(t, zk, "/a")
 		deep := mustWatch(t, zk, "/a", gazoo.Recursive())
 		tree.mustCreate("/a", "/a/b", "/a/b/c")
@@ -79,8 +89,8 @@ func TestStreamYieldsEveryEventInOrder(t *testing.T) {
 
 func TestEventCarriesTheZxidOfTheChange(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		tree := w.plant("a:2181", modernTree)
-		zk := w.connect("a")
+		tree := w.embed(zkserver.WithVersion39())
+		zk := w.connect("zk1", tree.dialer())
 		s := mustWatch(t, zk, "/a")
 		_, _, one, err := zk.ExistsW(t.Context(), "/b")
 		must(t, err)
@@ -99,9 +109,9 @@ func TestEventCarriesTheZxidOfTheChange(t *testing.T) {
 }
 
 func TestChildrenChangedOutlivesTheRecursiveStreamBesideIt(t *testing.T) {
-	bothServers(t, func(t *testing.T, w *world, tree *fakeTree) {
+	bothVersions(t, func(t *testing.T, w *world, tree *realTree) {
 		tree.mustCreate("/a")
-		zk := w.connect("a")
+		zk := w.connect("zk1", tree.dialer())
 		deep := mustWatch(t, zk, "/a", gazoo.Recursive())
 		s := mustWatch(t, zk, "/a")
 		_, _, child, err := zk.ChildrenW(t.Context(), "/a")
@@ -116,9 +126,9 @@ func TestChildrenChangedOutlivesTheRecursiveStreamBesideIt(t *testing.T) {
 }
 
 func TestStreamMissesNothingAfterOneShotsOutlivedTheLastOne(t *testing.T) {
-	bothServers(t, func(t *testing.T, w *world, tree *fakeTree) {
+	bothVersions(t, func(t *testing.T, w *world, tree *realTree) {
 		tree.mustCreate("/a")
-		zk := w.connect("a")
+		zk := w.connect("zk1", tree.dialer())
 		first := mustWatch(t, zk, "/a")
 		_, _, child, err := zk.ChildrenW(t.Context(), "/a")
 		must(t, err)
@@ -160,18 +170,18 @@ func TestOneShotBesideAStreamIsServedLocally(t *testing.T) {
 }
 
 func TestStreamSurvivesReconnectsAndSessionsWithAGap(t *testing.T) {
-	bothServers(t, func(t *testing.T, w *world, tree *fakeTree) {
+	bothVersions(t, func(t *testing.T, w *world, tree *realTree) {
 		tree.mustCreate("/a")
-		zk := w.connect("a")
+		zk := w.connect("zk1", tree.dialer())
 		s := mustWatch(t, zk, "/a")
 		deep := mustWatch(t, zk, "/a", gazoo.Recursive())
-		tree.Conn(zk.SessionID()).Close()
+		tree.Session(zk.SessionID()).Cut()
 		synctest.Wait()
 		w.waitState(zk, gazoo.StateConnected, time.Minute)
 		tree.mustSet("/a", "1")
 		wantEvents(t, s, "gap reconnect", "data changed /a")
 		wantEvents(t, deep, "gap reconnect", "data changed /a")
-		tree.expire(zk.SessionID())
+		tree.ExpireSession(zk.SessionID())
 		synctest.Wait()
 		w.waitState(zk, gazoo.StateConnected, time.Minute)
 		tree.mustCreate("/a/b")
@@ -182,9 +192,9 @@ func TestStreamSurvivesReconnectsAndSessionsWithAGap(t *testing.T) {
 
 func TestSlowReaderGetsOneOverflowInsteadOfAFullQueue(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		tree := w.plant("a:2181")
+		tree := w.embed()
 		tree.mustCreate("/a")
-		zk := w.connect("a")
+		zk := w.connect("zk1", tree.dialer())
 		s := mustWatch(t, zk, "/a", gazoo.StreamBuffer(3))
 		for range 3 {
 			tree.mustSet("/a", "")
@@ -251,8 +261,8 @@ func TestStreamOfACancelledCallIsTakenOffTheServer(t *testing.T) {
 
 func TestStreamEndsWithTheClient(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		tree := w.plant("a:2181")
-		zk := w.connect("a")
+		tree := w.embed()
+		zk := w.connect("zk1", tree.dialer())
 		s := mustWatch(t, zk, "/a")
 		tree.mustCreate("/a")
 		synctest.Wait()
@@ -271,9 +281,9 @@ func TestStreamEndsWithTheClient(t *testing.T) {
 }
 
 func TestStreamPathsAreRelativeToItsView(t *testing.T) {
-	bothServers(t, func(t *testing.T, w *world, tree *fakeTree) {
+	bothVersions(t, func(t *testing.T, w *world, tree *realTree) {
 		tree.mustCreate("/x", "/x/x", "/xy")
-		view, err := w.connect("a").Chroot("/x")
+		view, err := w.connect("zk1", tree.dialer()).Chroot("/x")
 		must(t, err)
 		root := mustWatch(t, view, "/", gazoo.Recursive())
 		s := mustWatch(t, view, "/x")

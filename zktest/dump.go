@@ -221,6 +221,9 @@ func (s *Server) Get(path string) (data string, found bool) {
 // error says why the server refuses it, such as [zkproto.ErrNoNode].
 func (s *Server) Remove(path string) error { return s.server().Remove(path) }
 
+// Zxid returns the zxid of the newest transaction; 0 while the server is stopped.
+func (s *Server) Zxid() int64 { return s.server().Zxid() }
+
 // Count returns the number of znodes without the root and those of /zookeeper.
 func (s *Server) Count() int {
 	n := 0

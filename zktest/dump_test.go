@@ -97,7 +97,11 @@ func TestDump(t *testing.T) {
 		if n := srv.Count(); n != 9 {
 			t.Errorf("Count() = %d, want 9", n)
 		}
+		zxid := srv.Zxid()
 		must(t, srv.Put("/", "root"))
+		if got := srv.Zxid(); got != zxid+1 {
+			t.Errorf("Zxid() = %#x after a set, want %#x", got, zxid+1)
+		}
 		if got := srv.Dump(); !strings.HasPrefix(got, "/ \"root\"\n/acl") {
 			t.Errorf("Dump() = %q, want the root", got)
 		}

@@ -95,6 +95,15 @@ func TestClocksAreShared(t *testing.T) {
 	}
 	a.Close()
 	clock.Advance(time.Minute)
+
+	order = nil
+	for i := range 10 { // due at once: in the order in which they were set
+		clock.AfterFunc(time.Second, func() { order = append(order, fmt.Sprint(i)) })
+	}
+	clock.Advance(time.Second)
+	if got := fmt.Sprint(order); got != "[0 1 2 3 4 5 6 7 8 9]" {
+		t.Errorf("order %v of what is due at once", got)
+	}
 }
 
 // TestAdvanceStopsAtEveryAlarm: also at those that the server sets on the way.

@@ -101,8 +101,13 @@ func TestIgnore(t *testing.T) {
 		zk := srv.Client(t, gazoo.WithSessionTimeout(600*time.Millisecond))
 		back := reconnects(t, srv, zk)
 		srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpSet}, Do: zktest.Ignore(), Times: 1})
+		begin := time.Now()
 		f := zk.Async().Set(soon(t), "/", []byte("x"), gazoo.AnyVersion)
-		_, err := f.Wait(soon(t)) // no ping is answered either
+		zk.Async().Get(soon(t), "/") // neither this nor a ping is answered either
+		_, err := f.Wait(soon(t))
+		if d := time.Since(begin); d < 100*time.Millisecond {
+			t.Errorf("Set ended after %v, want it when the client's patience is over", d)
+		}
 		if !gazoo.MaybeApplied(err) {
 			t.Errorf("Set = %v, want it maybe applied", err)
 		}

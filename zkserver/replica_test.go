@@ -57,7 +57,11 @@ func TestReplicaFollowsItsLeader(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
 		c := v.dial().open(20 * time.Second)
 		c.want(zkproto.OK, zkproto.OpCreate, create("/before"))
+		for _, path := range []string{"/q", "/zookeeper/quota/q/zookeeper_limits", "/zookeeper/quota/q/zookeeper_stats"} {
+			must(t, v.srv.Put(path, []byte("count=10,bytes=-1")))
+		}
 		one, two := v.replica("one:1"), v.replica("two:1")
+		must(t, v.srv.Put("/q/counted", nil)) // also by the quotas of the replicas
 		a, b := v.dialAt("one:1").open(20*time.Second), v.dialAt("two:1").open(20*time.Second)
 		synctest.Wait()
 		for _, r := range []*raw{a, b} {
@@ -89,7 +93,7 @@ func TestReplicaFollowsItsLeader(t *testing.T) {
 		}
 		must(t, one.Put("/put", nil)) // by way of the leader
 		must(t, two.Remove("/before"))
-		if got, want := paths(v.srv.Nodes("/")), []string{"/", "/put", "/x", "/x/y"}; !slices.Equal(got[:4], want) {
+		if got, want := paths(v.srv.Nodes("/")), []string{"/", "/put", "/q", "/q/counted", "/x", "/x/y"}; !slices.Equal(got[:6], want) {
 			t.Errorf("Nodes of the leader = %q, want %q", got, want)
 		}
 		if s := one.Sessions(); len(s) != 1 || s[0].ID != a.session.SessionID {

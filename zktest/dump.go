@@ -206,8 +206,12 @@ func (s *Server) Watches() []WatchInfo {
 }
 
 // Put sets the data of a znode past all sessions and ACLs, or makes it where there is none,
-// with its parents. Watches are told. The error says why the server refuses it.
-func (s *Server) Put(path, data string) error { return s.server().Put(path, []byte(data)) }
+// with its parents. Watches are told, and endpoints that do not lag have it when Put returns. The
+// error says why the server refuses it.
+func (s *Server) Put(path, data string) error {
+	defer s.settle()
+	return s.server().Put(path, []byte(data))
+}
 
 // Get returns the data of a znode past all sessions and ACLs; false when there is none.
 func (s *Server) Get(path string) (data string, found bool) {
@@ -217,9 +221,13 @@ func (s *Server) Get(path string) (data string, found bool) {
 	return "", false
 }
 
-// Remove deletes a znode and all below it past all sessions and ACLs. Watches are told. The
-// error says why the server refuses it, such as [zkproto.ErrNoNode].
-func (s *Server) Remove(path string) error { return s.server().Remove(path) }
+// Remove deletes a znode and all below it past all sessions and ACLs. Watches are told, and
+// endpoints that do not lag know of it when Remove returns. The error says why the server
+// refuses it, such as [zkproto.ErrNoNode].
+func (s *Server) Remove(path string) error {
+	defer s.settle()
+	return s.server().Remove(path)
+}
 
 // Zxid returns the zxid of the newest transaction; 0 while the server is stopped.
 func (s *Server) Zxid() int64 { return s.server().Zxid() }

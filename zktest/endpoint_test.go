@@ -74,7 +74,6 @@ func TestLag(t *testing.T) {
 			t.Errorf("Exists behind a sync = %v, %v", found, err)
 		}
 		srv.Endpoint(1).Lag(0)
-		begin = time.Now()
 		create(t, fast, "/d")
 		zktest.Eventually(t, "no lag", func() bool { return srv.Endpoint(1).Zxid() == srv.Endpoint(0).Zxid() })
 	})

@@ -48,6 +48,7 @@ func (x *Session) Endpoint() *Endpoint {
 // told. It reports whether there was such a session.
 func (x *Session) Expire() bool {
 	x.note("expire")
+	defer x.srv.settle()
 	return x.srv.server().ExpireSession(x.id)
 }
 

@@ -87,13 +87,18 @@ func comparePipelined(t *testing.T, with ...kind) {
 
 // pipelines reports whether a step is a request that others may be sent behind, before it is answered.
 func pipelines(st step) bool {
+	if st.action != request {
+		return false
+	}
 	switch st.op {
 	case zkproto.OpSetACL: // Apache checks what comes behind it against the old ACL until it is applied
 		return false
+	case zkproto.OpCreateContainer: // which Apache takes for ephemeral in such a mode, until it is applied as a container
+		return st.m.Mode != zkproto.ModeEphemeral && st.m.Mode != zkproto.ModeEphemeralSequential
 	case zkproto.OpSetWatches, zkproto.OpSetWatches2: // the newest zxid must be known
 		return st.back < 0
 	}
-	return st.action == request
+	return true
 }
 
 // repeat runs f on random programs. It returns how many steps it compared.

@@ -13,7 +13,7 @@ var allowed = map[string][]string{
 	"internal/peer":       {"zkproto"},
 	"internal/ensemble":   {"internal/faultproxy", "internal/testcert"},
 	"zkproto":             nil,
-	"zktest":              {"", "zkproto", "zkserver", "internal/faultproxy", "internal/memnet", "internal/testcert"},
+	"zktest":              {"zkproto", "zkserver", "internal/faultproxy", "internal/memnet", "internal/testcert"},
 	"zkserver":            {"zkproto", "internal/ztree", "internal/zkdisk"},
 	"internal/memnet":     nil,
 	"internal/faultproxy": nil,

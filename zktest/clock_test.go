@@ -15,7 +15,7 @@ func TestAdvance(t *testing.T) {
 		clock := zktest.NewClock()
 		begin := clock.Now()
 		srv := zktest.Start(t, append(opts, zktest.WithClock(clock))...)
-		zk := srv.Client(t, gazoo.WithSessionTimeout(10*time.Second))
+		zk := connect(t, srv, gazoo.WithSessionTimeout(10*time.Second))
 		create(t, zk, "/e", gazoo.Ephemeral())
 		create(t, zk, "/ttl", gazoo.TTL(time.Minute))
 		_, stat, err := zk.Get(soon(t), "/e")
@@ -59,7 +59,7 @@ func TestClockMovesLagAndExpiry(t *testing.T) {
 	if got := ep.Dump(); got != "/a\n" {
 		t.Errorf("tree %q an hour later, want what was written", got)
 	}
-	zk := srv.Endpoint(0).Client(t, gazoo.WithSessionTimeout(time.Minute))
+	zk := connectTo(t, srv, 0, gazoo.WithSessionTimeout(time.Minute))
 	session := zk.Session()
 	srv.Session(session.ID()).ExpireAfter(10 * time.Second)
 	clock.Advance(9 * time.Second)
@@ -110,7 +110,7 @@ func TestClocksAreShared(t *testing.T) {
 func TestAdvanceStopsAtEveryAlarm(t *testing.T) {
 	clock := zktest.NewClock()
 	srv := zktest.Start(t, zktest.WithClock(clock))
-	zk := srv.Client(t)
+	zk := connect(t, srv)
 	for i := range 5 { // the server deletes them one by one, with a pause between
 		create(t, zk, fmt.Sprintf("/ttl%d", i), gazoo.TTL(15*time.Second))
 	}

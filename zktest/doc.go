@@ -3,7 +3,7 @@
 //
 //	func TestLeaderElection(t *testing.T) {
 //		srv := zktest.Start(t)
-//		zk := srv.Client(t)
+//		zk, err := gazoo.Connect(t.Context(), srv.Addr(), gazoo.WithDialer(srv.Dial))
 //		...
 //		srv.ExpireSession(zk.SessionID())
 //		...
@@ -11,12 +11,9 @@
 //
 // [Start] closes the server with the test. Its network is in memory, so that many tests can run
 // beside each other, and inside a bubble of testing/synctest, where an hour passes in no time.
-// The program under test gets the network as a dial function:
-//
-//	zk, err := gazoo.Connect(ctx, srv.Addr(), gazoo.WithDialer(srv.Dial))
-//
-// For programs that cannot be given one, in whatever language, [OnLoopback] makes the server
-// listen on a free port, and [Server.Addr] is an ordinary connect string.
+// The program under test gets the network as a dial function, as above. For programs that cannot
+// be given one, in whatever language, [OnLoopback] makes the server listen on a free port, and
+// [Server.Addr] is an ordinary connect string.
 //
 // # Faults of the network
 //

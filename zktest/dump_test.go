@@ -56,7 +56,7 @@ func judge(t *testing.T, f func(t testing.TB)) *verdict {
 func full(t *testing.T, opts ...zktest.Option) *zktest.Server {
 	t.Helper()
 	srv := zktest.Start(t, append(opts, zktest.Seed(map[string]string{"/app/key": "\x00\xff", "/app/text": "tab\tand \"quotes\"", "/empty": ""}))...)
-	zk := srv.Client(t)
+	zk := connect(t, srv)
 	create(t, zk, "/app/e", gazoo.Ephemeral())
 	create(t, zk, "/app/s-", gazoo.Sequential())
 	create(t, zk, "/c", gazoo.Container())
@@ -144,7 +144,7 @@ func TestRequireGolden(t *testing.T) {
 func TestPutGetRemove(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, append(opts, zktest.Endpoints(2))...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		_, _, born, err := zk.ExistsW(soon(t), "/a/b")
 		must(t, err)
 		must(t, srv.Put("/a/b", "x"))
@@ -181,7 +181,7 @@ func TestSeedRandom(t *testing.T) {
 func TestWatches(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, append(opts, zktest.Endpoints(2))...)
-		zk, other := srv.Endpoint(0).Client(t), srv.Endpoint(1).Client(t)
+		zk, other := connectTo(t, srv, 0), connectTo(t, srv, 1)
 		_, _, _, err := zk.ExistsW(soon(t), "/x")
 		must(t, err)
 		stream, err := other.Watch(soon(t), "/", gazoo.Recursive())
@@ -201,7 +201,7 @@ func TestWatches(t *testing.T) {
 func TestLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := zktest.Start(t)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		create(t, zk, "/a")
 		srv.Delay(zktest.ToClient, time.Second)
 		zk.Get(soon(t), "/b")
@@ -242,7 +242,7 @@ func TestLog(t *testing.T) {
 func TestLogSize(t *testing.T) {
 	for size, want := range map[int]string{0: "", 3: "/3/4/5", 100: "/0/1/2/3/4/5"} {
 		srv := zktest.Start(t, zktest.WithLogSize(size))
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		for i := range 6 {
 			zk.Get(soon(t), fmt.Sprintf("/%d", i))
 		}

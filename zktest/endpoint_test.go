@@ -12,7 +12,7 @@ import (
 func TestFailover(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, append(opts, zktest.Endpoints(3))...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		id := zk.SessionID()
 		create(t, zk, "/e", gazoo.Ephemeral())
 		_, _, changed, err := zk.GetW(soon(t), "/e")
@@ -47,7 +47,7 @@ func TestLag(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		const lag = 200 * time.Millisecond
 		srv := zktest.Start(t, append(opts, zktest.Endpoints(2))...)
-		fast, slow := srv.Endpoint(0).Client(t), srv.Endpoint(1).Client(t)
+		fast, slow := connectTo(t, srv, 0), connectTo(t, srv, 1)
 		stream, err := slow.Watch(soon(t), "/", gazoo.Recursive())
 		must(t, err)
 		defer stream.Close()
@@ -83,7 +83,7 @@ func TestLag(t *testing.T) {
 func TestClientDoesNotGoBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := zktest.Start(t, zktest.Endpoints(2))
-		zk := srv.Endpoint(0).Client(t)
+		zk := connectTo(t, srv, 0)
 		id := zk.SessionID()
 		srv.Endpoint(1).Freeze()
 		create(t, zk, "/a")
@@ -136,7 +136,7 @@ func TestFreezeOutlastsAStop(t *testing.T) {
 func TestEndpointReadOnly(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, append(opts, zktest.Endpoints(2))...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		id := zk.SessionID()
 		here := srv.Session(id).Endpoint()
 		back := reconnects(t, srv, zk)

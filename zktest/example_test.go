@@ -11,7 +11,7 @@ import (
 	"github.com/gazoo-zk/gazoo/zktest"
 )
 
-// start is what a test gets from zktest.Start(t) and srv.Client(t): examples have no t.
+// start is zktest.Start with a client: examples have no t.
 func start(opts ...zktest.Option) (srv *zktest.Server, zk *gazoo.Client, stop func()) {
 	srv, err := zktest.New(opts...)
 	if err != nil {
@@ -28,7 +28,7 @@ func start(opts ...zktest.Option) (srv *zktest.Server, zk *gazoo.Client, stop fu
 	}
 }
 
-// A server without a test. In one, zktest.Start(t) and srv.Client(t) do all of this.
+// A server without a test. In one, zktest.Start(t) closes it.
 func Example() {
 	srv, err := zktest.New()
 	if err != nil {

@@ -38,11 +38,40 @@ func wantErr(t *testing.T, what string, err, want error) {
 }
 
 // soon is a context for what must not take long.
-func soon(t *testing.T) context.Context {
+func soon(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// connect opens a client on all endpoints and closes it with the test.
+func connect(t testing.TB, srv *zktest.Server, opts ...gazoo.Option) *gazoo.Client {
+	t.Helper()
+	return open(t, srv, srv.Addr(), opts)
+}
+
+// connectTo is connect on one endpoint alone.
+func connectTo(t *testing.T, srv *zktest.Server, endpoint int, opts ...gazoo.Option) *gazoo.Client {
+	t.Helper()
+	return open(t, srv, srv.Endpoint(endpoint).Addr(), opts)
+}
+
+func open(t testing.TB, srv *zktest.Server, hosts string, opts []gazoo.Option) *gazoo.Client {
+	t.Helper()
+	own := []gazoo.Option{gazoo.WithDialer(srv.Dial)}
+	if cfg := srv.TLSConfig(); cfg != nil {
+		own = append(own, gazoo.WithTLS(cfg))
+	}
+	zk, err := gazoo.Connect(soon(t), hosts, append(own, opts...)...)
+	if err != nil {
+		t.Fatalf("Connect(%q): %v", hosts, err)
+	}
+	t.Cleanup(func() {
+		zk.CloseNow()
+		<-zk.Done()
+	})
+	return zk
 }
 
 // create makes a znode.

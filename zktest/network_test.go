@@ -35,7 +35,7 @@ func states(t *testing.T, zk *gazoo.Client) func(want gazoo.State) {
 func TestCut(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		id := zk.SessionID()
 		for name, cut := range map[string]func(){
 			"server":     srv.Cut,
@@ -56,7 +56,7 @@ func TestCut(t *testing.T) {
 func TestCutOfOneConnection(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		a, b := srv.Client(t), srv.Client(t)
+		a, b := connect(t, srv), connect(t, srv)
 		conns := srv.Conns()
 		if len(conns) != 2 || conns[0].Session() != a.SessionID() || conns[1].Session() != b.SessionID() {
 			t.Fatalf("%d connections, want those of a and b", len(conns))
@@ -89,7 +89,7 @@ func TestCutOfOneConnection(t *testing.T) {
 func TestStall(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk, other := srv.Client(t), srv.Client(t)
+		zk, other := connect(t, srv), connect(t, srv)
 		create(t, zk, "/a")
 		session := srv.Session(zk.SessionID())
 		conn := session.Conn()
@@ -137,7 +137,7 @@ func TestDelay(t *testing.T) {
 	const d = 100 * time.Millisecond
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		for name, f := range map[string]struct{ begin, end func() }{
 			"server":     {func() { srv.Delay(zktest.BothWays, d/2) }, srv.Heal},
 			"connection": {func() { srv.Conns()[0].Delay(zktest.ToServer, d) }, func() { srv.Conns()[0].Delay(zktest.ToServer, 0) }},
@@ -161,7 +161,7 @@ func TestDelay(t *testing.T) {
 func TestBlackHole(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t, gazoo.WithSessionTimeout(500*time.Millisecond))
+		zk := connect(t, srv, gazoo.WithSessionTimeout(500*time.Millisecond))
 		id := zk.SessionID()
 		await := states(t, zk)
 		srv.BlackHole()
@@ -180,7 +180,7 @@ func TestBlackHole(t *testing.T) {
 func TestSessionBlackHole(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, append(opts, zktest.Endpoints(2))...)
-		zk, other := srv.Client(t, gazoo.WithSessionTimeout(500*time.Millisecond)), srv.Client(t)
+		zk, other := connect(t, srv, gazoo.WithSessionTimeout(500*time.Millisecond)), connect(t, srv)
 		create(t, zk, "/e", gazoo.Ephemeral())
 		await := states(t, zk)
 		session := srv.Session(zk.SessionID())
@@ -201,7 +201,7 @@ func TestSessionBlackHole(t *testing.T) {
 func TestHalfOpen(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t, gazoo.WithSessionTimeout(time.Second))
+		zk := connect(t, srv, gazoo.WithSessionTimeout(time.Second))
 		id := zk.SessionID()
 		back := reconnects(t, srv, zk)
 		srv.Session(id).HalfOpen()
@@ -213,7 +213,7 @@ func TestHalfOpen(t *testing.T) {
 func TestRefuse(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		await := states(t, zk)
 		srv.Refuse()
 		must(t, zk.Sync(soon(t), "/")) // the open connection goes on
@@ -230,12 +230,12 @@ func TestRefuse(t *testing.T) {
 func TestRefuseOfASession(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		await := states(t, zk)
 		session := srv.Session(zk.SessionID())
 		session.Refuse()
 		await(gazoo.StateSuspended)
-		srv.Client(t) // another one gets in
+		connect(t, srv) // another one gets in
 		if zk.State() != gazoo.StateSuspended || session.Conn() != nil {
 			t.Errorf("state %v, want it kept out", zk.State())
 		}
@@ -270,7 +270,7 @@ func TestHang(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
 		must(t, knock(t, srv))
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		srv.Hang()
 		if err := knock(t, srv); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("asked a server that hangs: %v, want no answer at all", err)

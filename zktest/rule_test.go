@@ -15,7 +15,7 @@ import (
 func TestFail(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		h := srv.Fail(zktest.OpCreate, "/a", gazoo.ErrNoAuth)
 		create(t, zk, "/other")
 		f := zk.Async().Create(soon(t), "/a", nil)
@@ -45,7 +45,7 @@ func TestFail(t *testing.T) {
 func TestFailWithTheEndOfTheConnection(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		back := reconnects(t, srv, zk)
 		srv.Fail(zktest.OpWhoAmI, "", gazoo.ErrUnimplemented)
 		_, err := zk.WhoAmI(soon(t))
@@ -62,7 +62,7 @@ func TestFailWithTheEndOfTheConnection(t *testing.T) {
 func TestDropReply(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		h := srv.DropReply(zktest.OpCreate, "/a")
 		_, err := zk.Create(soon(t), "/a", []byte("v"))
 		if !gazoo.MaybeApplied(err) {
@@ -98,7 +98,7 @@ func TestDropReply(t *testing.T) {
 func TestIgnore(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t, gazoo.WithSessionTimeout(600*time.Millisecond))
+		zk := connect(t, srv, gazoo.WithSessionTimeout(600*time.Millisecond))
 		back := reconnects(t, srv, zk)
 		srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpSet}, Do: zktest.Ignore(), Times: 1})
 		begin := time.Now()
@@ -121,7 +121,7 @@ func TestIgnore(t *testing.T) {
 func TestDelayAndHold(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		create(t, zk, "/a")
 		for _, c := range []struct {
 			do      zktest.Action
@@ -166,7 +166,7 @@ func TestDelayAndHold(t *testing.T) {
 func TestCutAfter(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		back := reconnects(t, srv, zk)
 		srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpCreate}, Do: zktest.CutAfter(), Times: 1})
 		create(t, zk, "/a")
@@ -177,7 +177,7 @@ func TestCutAfter(t *testing.T) {
 func TestCall(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		var seen zktest.Request
 		srv.Add(zktest.Rule{
 			Match: zktest.Match{Op: zktest.OpSet, Path: "/a"},
@@ -200,7 +200,7 @@ func TestCall(t *testing.T) {
 func TestConnectRules(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		again := func(a zktest.Action) (*zktest.Handle, int64) {
 			back := reconnects(t, srv, zk)
 			id := zk.SessionID()
@@ -244,7 +244,7 @@ func TestConnectRules(t *testing.T) {
 func TestEventRules(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		stream, err := zk.Watch(soon(t), "/", gazoo.Recursive())
 		must(t, err)
 		defer stream.Close()
@@ -273,7 +273,7 @@ func TestEventRules(t *testing.T) {
 
 func TestMatch(t *testing.T) {
 	srv := zktest.Start(t, zktest.Endpoints(2))
-	zk, other := srv.Endpoint(0).Client(t), srv.Endpoint(1).Client(t)
+	zk, other := connectTo(t, srv, 0), connectTo(t, srv, 1)
 	for name, c := range map[string]struct {
 		match zktest.Match
 		want  int
@@ -314,7 +314,7 @@ func TestMatch(t *testing.T) {
 
 func TestCounts(t *testing.T) {
 	srv := zktest.Start(t)
-	zk := srv.Client(t)
+	zk := connect(t, srv)
 	rule := zktest.Rule{Match: zktest.Match{Op: zktest.OpExists}, Do: zktest.Fail(gazoo.ErrNoAuth), Skip: 1, Times: 2}
 	first := srv.Add(rule)
 	rule.Skip, rule.Do = 0, zktest.Fail(gazoo.ErrBadArguments)

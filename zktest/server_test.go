@@ -19,7 +19,7 @@ import (
 func TestClientOfAServer(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t, gazoo.WithSessionTimeout(5*time.Second))
+		zk := connect(t, srv, gazoo.WithSessionTimeout(5*time.Second))
 		create(t, zk, "/a")
 		if data, _, err := zk.Get(soon(t), "/a"); string(data) != "v" || err != nil {
 			t.Errorf("Get = %q, %v", data, err)
@@ -39,7 +39,7 @@ func TestEverythingEnds(t *testing.T) {
 		t.Run("", func(t *testing.T) {
 			leak.Check(t)
 			srv := zktest.Start(t, opts...)
-			zk := srv.Client(t)
+			zk := connect(t, srv)
 			create(t, zk, "/a")
 			srv.Session(zk.SessionID()).ExpireAfter(time.Hour)
 		})
@@ -102,7 +102,7 @@ func TestRestart(t *testing.T) {
 			}
 			srv := zktest.Start(t, all...)
 			addr := srv.Addr()
-			zk := srv.Client(t, gazoo.WithSessionTimeout(500*time.Millisecond))
+			zk := connect(t, srv, gazoo.WithSessionTimeout(500*time.Millisecond))
 			id := zk.SessionID()
 			create(t, zk, "/e", gazoo.Ephemeral())
 			back := reconnects(t, srv, zk)
@@ -138,7 +138,7 @@ func TestRestart(t *testing.T) {
 // TestOptionsReachTheServer has an option of each kind.
 func TestOptionsReachTheServer(t *testing.T) {
 	srv := zktest.Start(t, zktest.WithServer(zkserver.WithSessionTimeouts(time.Minute, time.Minute), zkserver.WithVersion39()))
-	zk := srv.Client(t)
+	zk := connect(t, srv)
 	if d := zk.SessionTimeout(); d != time.Minute {
 		t.Errorf("SessionTimeout = %v, want what the server's option says", d)
 	}
@@ -172,11 +172,11 @@ func TestAddressesOfAnEnsemble(t *testing.T) {
 func TestNoSessionIDTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := zktest.Start(t)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		id := zk.SessionID()
 		must(t, zk.Close())
 		srv.Restart(zktest.LoseData)
-		if next := srv.Client(t).SessionID(); next == id {
+		if next := connect(t, srv).SessionID(); next == id {
 			t.Errorf("session %#x again after the data was lost", id)
 		}
 	})
@@ -195,7 +195,7 @@ func BenchmarkStart(b *testing.B) {
 
 func BenchmarkGet(b *testing.B) {
 	srv := zktest.Start(b, zktest.Seed(map[string]string{"/a": "v"}))
-	zk := srv.Client(b)
+	zk := connect(b, srv)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, _, err := zk.Get(b.Context(), "/a"); err != nil {

@@ -14,7 +14,7 @@ import (
 func TestExpireSession(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk, other := srv.Client(t), srv.Client(t)
+		zk, other := connect(t, srv), connect(t, srv)
 		create(t, zk, "/e", gazoo.Ephemeral())
 		_, _, gone, err := other.GetW(soon(t), "/e")
 		must(t, err)
@@ -48,7 +48,7 @@ func TestExpireSession(t *testing.T) {
 func TestSessionsExpireInVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := zktest.Start(t)
-		zk, other := srv.Client(t, gazoo.WithSessionTimeout(10*time.Second)), srv.Client(t)
+		zk, other := connect(t, srv, gazoo.WithSessionTimeout(10*time.Second)), connect(t, srv)
 		create(t, zk, "/e", gazoo.Ephemeral())
 		time.Sleep(time.Hour) // pings keep it alive
 		_, _, gone, err := other.GetW(soon(t), "/e")
@@ -66,7 +66,7 @@ func TestSessionsExpireInVirtualTime(t *testing.T) {
 func TestContainersAndTTLsInVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := zktest.Start(t)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		create(t, zk, "/c", gazoo.Container())
 		create(t, zk, "/c/x")
 		create(t, zk, "/ttl", gazoo.TTL(time.Minute))
@@ -87,7 +87,7 @@ func TestContainersAndTTLsInVirtualTime(t *testing.T) {
 func TestMoveSession(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, opts...)
-		zk := srv.Client(t, gazoo.WithSessionTimeout(7*time.Second))
+		zk := connect(t, srv, gazoo.WithSessionTimeout(7*time.Second))
 		id := zk.SessionID()
 		back := reconnects(t, srv, zk)
 		must(t, srv.Session(id).Move(nil))
@@ -107,7 +107,7 @@ func TestMoveSession(t *testing.T) {
 func TestMoveSessionElsewhere(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, append(opts, zktest.Endpoints(2))...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		id := zk.SessionID()
 		here := srv.Session(id).Endpoint()
 		there := srv.Endpoint(1)
@@ -137,7 +137,7 @@ func TestReadOnly(t *testing.T) {
 		for _, n := range []int{1, 2} {
 			srv := zktest.Start(t, append(opts[:len(opts):len(opts)], zktest.Endpoints(n), zktest.Seed(map[string]string{"/a": "x"}))...)
 			short := gazoo.WithSessionTimeout(time.Second)
-			zk, opted := srv.Client(t), srv.Client(t, short, gazoo.WithReadOnly())
+			zk, opted := connect(t, srv), connect(t, srv, short, gazoo.WithReadOnly())
 			id := zk.SessionID()
 			await := states(t, zk)
 			srv.ReadOnly(true)
@@ -161,7 +161,7 @@ func TestReadOnly(t *testing.T) {
 func TestReadOnlySessionsDoNotAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := zktest.Start(t, zktest.Endpoints(2))
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		id := zk.SessionID()
 		srv.ReadOnly(true)
 		time.Sleep(time.Minute)

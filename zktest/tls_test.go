@@ -14,7 +14,7 @@ import (
 func TestTLS(t *testing.T) {
 	inBoth(t, func(t *testing.T, opts ...zktest.Option) {
 		srv := zktest.Start(t, append(opts, zktest.WithTLS(), zktest.Endpoints(2))...)
-		zk := srv.Client(t)
+		zk := connect(t, srv)
 		create(t, zk, "/a")
 		back := reconnects(t, srv, zk)
 		srv.DropReply(zktest.OpSet, "/a") // frames are seen behind TLS

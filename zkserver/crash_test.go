@@ -91,28 +91,42 @@ func storm(t *testing.T, seed uint64, lives int, all *tally) {
 	const workers = 4
 	load := crashload.New(workers)
 	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	var clients []*gazoo.Client
+	defer func() { // also when the test fails: else the bubble would complain instead
+		stop()
+		for _, zk := range clients {
+			zk.CloseNow()
+		}
+		wg.Wait()
+		for _, zk := range clients {
+			<-zk.Done()
+		}
+		if srv != nil {
+			srv.Close()
+		}
+	}()
 	dial := func() *gazoo.Client {
 		zk, err := gazoo.Connect(ctx, memAddr, gazoo.WithDialer(network.Dial), gazoo.WithSessionTimeout(time.Hour))
 		must(t, err)
+		clients = append(clients, zk)
 		return zk
 	}
 	watcher := dial()
 	stream, err := watcher.Watch(ctx, "/", gazoo.Recursive())
 	must(t, err)
 	load.Session(watcher.SessionID())
-	clients := []*gazoo.Client{watcher}
 	var team []*crashload.Worker
 	for id := range workers {
 		w, err := load.Worker(ctx, dial(), id, seed)
 		must(t, err)
-		team, clients = append(team, w), append(clients, w.Client())
+		team = append(team, w)
 	}
 	disk.PowerOffAt(disk.Ops() + 1 + rnd.IntN(150))
 	var sessions []*gazoo.Session
 	for _, zk := range clients {
 		sessions = append(sessions, zk.Session())
 	}
-	var wg sync.WaitGroup
 	for _, w := range team {
 		wg.Go(func() { w.Run(ctx) })
 	}
@@ -156,16 +170,5 @@ func storm(t *testing.T, seed uint64, lives int, all *tally) {
 		if err := context.Cause(s.Context()); err != nil {
 			t.Errorf("session %x has ended: %v", s.ID(), err)
 		}
-	}
-	stop()
-	for _, zk := range clients {
-		zk.CloseNow()
-	}
-	wg.Wait()
-	for _, zk := range clients {
-		<-zk.Done()
-	}
-	if srv != nil {
-		srv.Close()
 	}
 }

@@ -41,12 +41,14 @@ func (v *world) restart(opts ...zkserver.Option) {
 }
 
 func (v *world) begin(opts ...zkserver.Option) error {
+	synctest.Wait() // a listener that the last server had not taken yet is closed by its Serve
 	srv, err := zkserver.New(opts...)
 	if err != nil {
 		return err
 	}
 	ln, err := v.net.Listen(memAddr)
 	if err != nil {
+		srv.Close()
 		v.t.Fatal(err)
 	}
 	v.srv = srv

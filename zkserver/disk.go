@@ -56,8 +56,9 @@ func WithFS(fsys zkdisk.FS, dir string) Option {
 func WithSnapshotFrom(dir string) Option { return func(c *config) { c.disk.from = dir } }
 
 // WithSnapCount sets after how many transactions, at most, a snapshot is written and the next log
-// begins (default 100000, snapCount): half of it, and a random part of the other half. A restart
-// reads a snapshot and replays what came after.
+// begins (default 100000, snapCount): half of it, and a random part of the other half. A tree
+// with more znodes than twice as many waits for half as many transactions as it has znodes. A
+// restart reads a snapshot and replays what came after.
 func WithSnapCount(transactions int) Option {
 	return func(c *config) { c.disk.snapCount = transactions }
 }

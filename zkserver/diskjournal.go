@@ -63,9 +63,12 @@ func (j *diskJournal) Close() error {
 	return j.dir.Close()
 }
 
-// snapshotDue reports whether there is enough behind the last snapshot for the next.
-func (j *diskJournal) snapshotDue() bool {
-	return j.count > 0 && j.refused == nil && (j.count >= j.countDue || j.dir.Appended()-j.start >= j.sizeDue)
+// snapshotDue reports whether there is enough behind the last snapshot for the next: at least half
+// as many transactions as there are znodes, or a busy server with a large tree would do little
+// else than write it.
+func (j *diskJournal) snapshotDue(znodes int) bool {
+	return j.count > 0 && j.refused == nil &&
+		(j.count >= max(j.countDue, znodes/2) || j.dir.Appended()-j.start >= j.sizeDue)
 }
 
 // beginSnapshot makes the file for a snapshot of the tree as it is.

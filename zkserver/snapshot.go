@@ -9,7 +9,7 @@ import (
 
 // snapshots is what a journal that writes snapshots does beside.
 type snapshots interface {
-	snapshotDue() bool
+	snapshotDue(znodes int) bool
 	beginSnapshot(*ztree.Snapshot) (*zkdisk.SnapshotFile, error)
 	broken() error // why nothing can be written any more
 }
@@ -53,7 +53,7 @@ func (v *saver) init(s *Server, j journal) {
 // save begins a snapshot when it is time, at the end of a batch.
 func (e *engine) save() {
 	v := &e.saver
-	if v.to == nil || v.job != nil || e.failed || !v.to.snapshotDue() {
+	if v.to == nil || v.job != nil || e.failed || !v.to.snapshotDue(e.tree.Len()) {
 		return
 	}
 	begin := time.Now()

@@ -82,13 +82,15 @@ type result struct {
 
 func run(ctx context.Context, o *options) error {
 	ignoreFileLimit()
-	defer startTuning(ctx)()
+	heap := startTuner()
+	defer heap.close()
 	log := slog.New(slog.NewTextHandler(o.env.Err, &slog.HandlerOptions{Level: o.level}))
 	srv, err := o.server(log)
 	if err != nil {
 		return exit.Explain(err, "cannot serve on %s: %v", o.listen, err)
 	}
 	defer srv.Close()
+	heap.serving()
 	admin, err := startAdmin(o.admin, srv, log)
 	if err != nil {
 		return exit.Explain(err, "cannot serve the admin commands on %s: %v", o.admin, err)

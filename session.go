@@ -93,8 +93,11 @@ func (s *Session) Tenancy() context.Context { return s.tenancy }
 // Err returns nil while the tenancy holds. It reads the clock itself, so a process that was
 // paused sees the truth at once, before the client's own timer has run.
 func (s *Session) Err() error {
-	if s.tenancy.Err() != nil {
-		return context.Cause(s.tenancy)
+	// The session's own end reaches its tenancy a moment later.
+	for _, ctx := range [...]context.Context{s.tenancy, s.life.ctx} {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 	}
 	if s.core.clock.now().since(s.core.proof.load()) >= presumeAfter(s.life.timeout()) {
 		return ErrSessionPresumed

@@ -36,6 +36,17 @@ func TestAgesTakeTheClockThatAdvancedMore(t *testing.T) {
 	}
 }
 
+// Whoever has seen the end of a session's context finds the reason in Err, although the tenancy,
+// which hangs on it, ends a moment later.
+func TestErrKnowsTheEndOfTheContext(t *testing.T) {
+	over, end := context.WithCancelCause(t.Context())
+	end(ErrSessionExpired)
+	s := &Session{life: &sessionLife{ctx: over}, tenancy: t.Context()}
+	if err := s.Err(); err != ErrSessionExpired {
+		t.Errorf("Err() = %v, want %v", err, ErrSessionExpired)
+	}
+}
+
 // bubbleClient runs f with a client on a scripted server in a bubble.
 func bubbleClient(t *testing.T, b *peer.Basic, f func(t *testing.T, zk *Client, conn *memnet.Conn)) {
 	t.Helper()

@@ -114,7 +114,7 @@ func TestServerReapsContainersAndTTLs(t *testing.T) {
 	create("/unused", gazoo.Container())
 	create("/full/child", gazoo.ContainerParents())
 	create("/long", gazoo.TTL(time.Hour))
-	create("/parent", gazoo.TTL(time.Millisecond))
+	create("/parent", gazoo.TTL(300*time.Millisecond)) // long enough for its child to come
 	create("/parent/child")
 
 	watch(create("/ttl", gazoo.TTL(700*time.Millisecond)))

@@ -126,9 +126,15 @@ func (ep *Endpoint) Stop() {
 func (ep *Endpoint) Start() {
 	ep.srv.life.Lock()
 	defer ep.srv.life.Unlock()
+	ep.srv.mu.Lock()
+	core, down, closed := ep.srv.core, ep.srv.down, ep.srv.closed
+	ep.srv.mu.Unlock()
+	if closed {
+		return
+	}
 	ep.srv.note(ep, "start")
-	if ep.srv.cfg.endpoints == 0 && ep.stopped() {
-		if err := ep.srv.boot(ep.srv.server()); err != nil {
+	if down || ep.srv.cfg.endpoints == 0 && ep.stopped() {
+		if err := ep.srv.boot(core); err != nil {
 			ep.srv.fatal(err)
 		}
 	}

@@ -33,7 +33,8 @@ type Server struct {
 	life    sync.Mutex // held while servers start and stop
 	mu      sync.Mutex // guards the fields below
 	core    *zkserver.Server
-	started int // how often a core was
+	started int  // how often a core was
+	down    bool // the core is closed, by Stop
 	closed  bool
 }
 
@@ -41,7 +42,7 @@ type Server struct {
 // that the server has seen last are written into its log. What of the server does not end makes
 // the test fail.
 //
-// Clients connect through [Server.Client], or with [Server.Addr] and [Server.Dial].
+// Clients connect with [Server.Addr] and [Server.Dial].
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
 	s, err := New(opts...)
@@ -123,7 +124,7 @@ func (s *Server) boot(old *zkserver.Server) error {
 	if err != nil {
 		return err
 	}
-	s.core = core
+	s.core, s.down = core, false
 	return nil
 }
 
@@ -177,7 +178,8 @@ const (
 )
 
 // Stop kills the server, all endpoints included: connections are reset, new ones refused, and
-// sessions do not age meanwhile. [Server.Restart] ends it.
+// sessions do not age meanwhile. [Server.Restart] ends it, and so does [Endpoint.Start] for one of
+// them.
 func (s *Server) Stop() {
 	s.life.Lock()
 	defer s.life.Unlock()
@@ -189,7 +191,11 @@ func (s *Server) stop() {
 	for _, ep := range s.endpoints {
 		ep.stop()
 	}
-	s.server().Close()
+	s.mu.Lock()
+	core := s.core
+	s.down = true
+	s.mu.Unlock()
+	core.Close()
 }
 
 // Restart kills the server if it runs, and starts it again at the same addresses, with all

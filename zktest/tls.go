@@ -8,7 +8,7 @@ import (
 )
 
 // WithTLS makes all endpoints speak TLS, with certificates of an authority that exists for this
-// server alone: [Server.TLSConfig] trusts it. [Server.Client] uses it by itself. Four-letter
+// server alone: [Server.TLSConfig] trusts it. Four-letter
 // words are answered on TLS too.
 func WithTLS() Option { return func(c *config) { c.authority = testcert.NewCA() } }
 

@@ -8,8 +8,7 @@ import (
 )
 
 // WithTLS makes all endpoints speak TLS, with certificates of an authority that exists for this
-// server alone: [Server.TLSConfig] trusts it. Four-letter
-// words are answered on TLS too.
+// server alone: [Server.TLSConfig] trusts it. Four-letter words are answered on TLS too.
 func WithTLS() Option { return func(c *config) { c.authority = testcert.NewCA() } }
 
 // TLSConfig returns a configuration for clients of a server with [WithTLS], which the caller may

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
+	"github.com/gazoo-zk/gazoo/internal/rawzk"
 	"github.com/gazoo-zk/gazoo/zkproto"
 	"github.com/gazoo-zk/gazoo/zkserver"
 )
@@ -36,12 +37,12 @@ func watchedServers(t *testing.T) []watched {
 	t.Cleanup(admin.Close)
 	both := []watched{{"Apache", apache.Addr(), "http://" + apache.AdminAddr()}, {"ours", ours.Addr(), admin.URL}}
 	for _, s := range both {
-		c := dialRaw(t, s.addr).open(40 * time.Second)
+		c := rawzk.Dial(t, s.addr).Open(40 * time.Second)
 		e := create("/e")
 		e.Mode = zkproto.ModeEphemeral
-		c.want(zkproto.OK, zkproto.OpCreate, e)
-		c.want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/e", Watch: true})
-		c.want(zkproto.OK, zkproto.OpGetChildren, zkproto.PathWatchRequest{Path: "/", Watch: true})
+		c.Want(zkproto.OK, zkproto.OpCreate, e)
+		c.Want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/e", Watch: true})
+		c.Want(zkproto.OK, zkproto.OpGetChildren, zkproto.PathWatchRequest{Path: "/", Watch: true})
 	}
 	return both
 }

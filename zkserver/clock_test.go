@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gazoo-zk/gazoo/internal/rawzk"
 	"github.com/gazoo-zk/gazoo/zkproto"
 	"github.com/gazoo-zk/gazoo/zkserver"
 )
@@ -68,18 +69,18 @@ func TestTheClockDecides(t *testing.T) {
 	begin := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	clock := &handClock{now: begin, alarms: map[*handAlarm]struct{}{}}
 	srv := start(t, zkserver.WithClock(clock), zkserver.WithClock(nil), zkserver.WithExtendedTypes())
-	c := dialRaw(t, srv.Addr()).open(10 * time.Second)
-	if want := int64(uint64(begin.UnixMilli()) << 24 >> 8); c.session.SessionID&(1<<56-1) != want {
-		t.Errorf("session 0x%x, want it to begin at the clock's time, 0x%x", c.session.SessionID, want)
+	c := rawzk.Dial(t, srv.Addr()).Open(10 * time.Second)
+	if want := int64(uint64(begin.UnixMilli()) << 24 >> 8); c.Session.SessionID&(1<<56-1) != want {
+		t.Errorf("session 0x%x, want it to begin at the clock's time, 0x%x", c.Session.SessionID, want)
 	}
-	c.want(zkproto.OK, zkproto.OpCreateTTL, zkproto.CreateTTLRequest{Path: "/ttl", ACL: open, Mode: zkproto.ModePersistentTTL, TTL: 1000})
+	c.Want(zkproto.OK, zkproto.OpCreateTTL, zkproto.CreateTTLRequest{Path: "/ttl", ACL: open, Mode: zkproto.ModePersistentTTL, TTL: 1000})
 	var got zkproto.GetDataResponse
-	r := zkproto.NewReader(c.want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/ttl", Watch: true}).body)
+	r := zkproto.NewReader(c.Want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/ttl", Watch: true}).Body)
 	if got.Decode(&r); got.Stat.Ctime != begin.UnixMilli() {
 		t.Errorf("ctime = %d, want the clock's %d", got.Stat.Ctime, begin.UnixMilli())
 	}
 
-	c.want(zkproto.OK, zkproto.OpPing, nil)
+	c.Want(zkproto.OK, zkproto.OpPing, nil)
 	clock.set(begin.Add(9 * time.Second))
 	if n := len(srv.Sessions()); n != 1 {
 		t.Errorf("%d sessions before the time-out, want 1", n)
@@ -87,15 +88,15 @@ func TestTheClockDecides(t *testing.T) {
 	if n := clock.set(begin.Add(12 * time.Second)); n != 1 {
 		t.Errorf("%d alarms went off, want that of the session", n)
 	}
-	c.closed()
+	c.Closed()
 	if n := len(srv.Sessions()); n != 0 {
 		t.Errorf("%d sessions after the time-out, want none", n)
 	}
 
-	d := dialRaw(t, srv.Addr()).open(time.Minute)
-	d.want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/ttl", Watch: true})
+	d := rawzk.Dial(t, srv.Addr()).Open(time.Minute)
+	d.Want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/ttl", Watch: true})
 	clock.set(begin.Add(time.Minute))
-	if ev := d.next().event(t); ev.Type != zkproto.EventDeleted {
+	if ev := event(t, d.Next()); ev.Type != zkproto.EventDeleted {
 		t.Errorf("event = %+v, want /ttl deleted", ev)
 	}
 	srv.Close()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
+	"github.com/gazoo-zk/gazoo/internal/rawzk"
 	"github.com/gazoo-zk/gazoo/zkproto"
 	"github.com/gazoo-zk/gazoo/zkserver"
 )
@@ -39,8 +40,8 @@ func TestSameAsApache(t *testing.T) {
 	}
 }
 
-func show(b body) string {
-	if raw, ok := b.(bytesBody); ok {
+func show(b rawzk.Body) string {
+	if raw, ok := b.(rawzk.Bytes); ok {
 		return fmt.Sprintf("%q", []byte(raw))
 	}
 	return fmt.Sprintf("%#v", b)
@@ -49,20 +50,20 @@ func show(b body) string {
 // side is one of the two servers, with two connections of which the first has authenticated.
 type side struct {
 	t     *testing.T
-	conns [2]*raw
+	conns [2]*rawzk.Conn
 	zxid  int64 // where the zxids of the test begin
 }
 
 func newSide(t *testing.T, addr, root string) *side {
 	s := &side{t: t}
 	for i := range s.conns {
-		s.conns[i] = dialRaw(t, addr).open(30 * time.Second)
+		s.conns[i] = rawzk.Dial(t, addr).Open(30 * time.Second)
 	}
-	s.conns[0].want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("bob:pw")})
-	s.zxid = s.conns[0].want(zkproto.OK, zkproto.OpCreate, create(root)).Zxid
+	s.conns[0].Want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("bob:pw")})
+	s.zxid = s.conns[0].Want(zkproto.OK, zkproto.OpCreate, create(root)).Zxid
 	t.Cleanup(func() {
 		for _, c := range s.conns {
-			for xid := c.send(zkproto.OpCloseSession, nil); c.next().Xid != xid; {
+			for xid := c.Send(zkproto.OpCloseSession, nil); c.Next().Xid != xid; {
 			}
 		}
 	})
@@ -71,41 +72,41 @@ func newSide(t *testing.T, addr, root string) *side {
 
 // ask sends a request, and a ping on the other connection so that its events are in as well. It
 // returns all frames as text, normalised.
-func (s *side) ask(i int, op zkproto.OpCode, rec body) string {
+func (s *side) ask(i int, op zkproto.OpCode, rec rawzk.Body) string {
 	s.t.Helper()
 	var out strings.Builder
 	c, other := s.conns[i], s.conns[1-i]
-	xid := c.send(op, rec)
+	xid := c.Send(op, rec)
 	s.collect(&out, c, op, xid)
 	out.WriteString(" other:")
-	other.sendXid(zkproto.XidPing, zkproto.OpPing, nil)
+	other.Write(rawzk.Request(zkproto.XidPing, zkproto.OpPing, nil))
 	s.collect(&out, other, zkproto.OpPing, zkproto.XidPing)
 	if op == zkproto.OpMulti && strings.Contains(out.String(), zkproto.ErrMarshallingError.Name()) {
 		// Apache uses up a zxid and does not tell, and does not forget what the multi would
 		// have changed, until the next transaction.
-		s.conns[0].want(zkproto.ErrNoNode, zkproto.OpDelete, zkproto.DeleteRequest{Path: "/missing"})
+		s.conns[0].Want(zkproto.ErrNoNode, zkproto.OpDelete, zkproto.DeleteRequest{Path: "/missing"})
 		return "refused"
 	}
 	return out.String()
 }
 
-func (s *side) collect(out *strings.Builder, c *raw, op zkproto.OpCode, xid int32) {
+func (s *side) collect(out *strings.Builder, c *rawzk.Conn, op zkproto.OpCode, xid int32) {
 	for {
-		p, err := c.tryNext()
+		p, err := c.TryNext()
 		if err != nil {
 			s.t.Fatalf("%v after %q", err, out)
 		}
 		fmt.Fprintf(out, " {%d zxid %s %v", p.Xid, s.rel(p.Zxid), p.Err.Name())
 		if p.Xid == xid {
 			if p.Err == zkproto.OK {
-				s.body(out, op, p.body)
-			} else if len(p.body) > 0 && op != zkproto.OpMulti && op != zkproto.OpMultiRead {
-				fmt.Fprintf(out, " BODY %x", p.body)
+				s.body(out, op, p.Body)
+			} else if len(p.Body) > 0 && op != zkproto.OpMulti && op != zkproto.OpMultiRead {
+				fmt.Fprintf(out, " BODY %x", p.Body)
 			}
 			out.WriteString("}")
 			return
 		}
-		fmt.Fprintf(out, " %x}", p.body)
+		fmt.Fprintf(out, " %x}", p.Body)
 	}
 }
 
@@ -121,7 +122,7 @@ func (s *side) stat(st zkproto.Stat) string {
 	if st.EphemeralOwner != 0 {
 		owner = fmt.Sprintf("%x", st.EphemeralOwner)
 		for i, c := range s.conns {
-			if c.session.SessionID == st.EphemeralOwner {
+			if c.Session.SessionID == st.EphemeralOwner {
 				owner = fmt.Sprintf("session %d", i)
 			}
 		}
@@ -133,7 +134,7 @@ func (s *side) stat(st zkproto.Stat) string {
 // body writes down a reply's record; what is decoded must also encode to the same bytes.
 func (s *side) body(out *strings.Builder, op zkproto.OpCode, b []byte) {
 	r := zkproto.NewReader(b)
-	same := func(again body) {
+	same := func(again rawzk.Body) {
 		if err := r.Done(); err != nil {
 			fmt.Fprintf(out, " %v", err)
 		}
@@ -303,7 +304,7 @@ func (g *generator) multiOp() zkproto.MultiOp {
 }
 
 // next makes a request and chooses the connection for it.
-func (g *generator) next() (zkproto.OpCode, body, int) {
+func (g *generator) next() (zkproto.OpCode, rawzk.Body, int) {
 	op, rec := g.request()
 	if g.one(25) && rec != nil { // cut short, or with something behind it
 		b := rec.AppendTo(nil)
@@ -312,12 +313,12 @@ func (g *generator) next() (zkproto.OpCode, body, int) {
 		} else {
 			b = b[:g.rnd.IntN(len(b)+1)]
 		}
-		rec = bytesBody(b)
+		rec = rawzk.Bytes(b)
 	}
 	return op, rec, g.rnd.IntN(2)
 }
 
-func (g *generator) request() (zkproto.OpCode, body) {
+func (g *generator) request() (zkproto.OpCode, rawzk.Body) {
 	path, null := g.path(), g.one(40)
 	if null {
 		path = ""

@@ -16,9 +16,9 @@ func (v *world) word(text string) string {
 	v.t.Helper()
 	c := v.dial()
 	for _, b := range []byte(text) { // it may come in pieces
-		c.write([]byte{b})
+		c.Write([]byte{b})
 	}
-	out, err := io.ReadAll(c.nc)
+	out, err := io.ReadAll(c.Net)
 	if err != nil {
 		v.t.Fatalf("%s: %v", text, err)
 	}
@@ -31,12 +31,12 @@ func TestFourLetterWords(t *testing.T) {
 		if got := v.word("srvr"); !strings.HasSuffix(got, "Connections: 1\nOutstanding: 0\nZxid: 0x0\nMode: standalone\nNode count: 5\n") {
 			t.Errorf("srvr of a fresh server = %q", got)
 		}
-		c := v.dial().open(40 * time.Second)
+		c := v.dial().Open(40 * time.Second)
 		e := create("/e")
 		e.Mode = zkproto.ModeEphemeral
-		c.want(zkproto.OK, zkproto.OpCreate, e)
-		c.want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/e", Watch: true})
-		c.want(zkproto.OK, zkproto.OpGetChildren, zkproto.PathWatchRequest{Path: "/", Watch: true})
+		c.Want(zkproto.OK, zkproto.OpCreate, e)
+		c.Want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/e", Watch: true})
+		c.Want(zkproto.OK, zkproto.OpGetChildren, zkproto.PathWatchRequest{Path: "/", Watch: true})
 		const sid = "0x100000000070000"
 		for word, want := range map[string]string{
 			"ruok":                                 `imok`,
@@ -68,8 +68,8 @@ func TestFourLetterWords(t *testing.T) {
 				t.Errorf("%q = %q, want %q", word, got, want)
 			}
 		}
-		c.write([]byte("ruok")) // behind a handshake it is a length
-		c.closed()
+		c.Write([]byte("ruok")) // behind a handshake it is a length
+		c.Closed()
 	}, zkserver.WithFourLetterWords("*"), zkserver.WithSessionSeed(7))
 }
 

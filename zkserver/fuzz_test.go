@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo/internal/memnet"
+	"github.com/gazoo-zk/gazoo/internal/rawzk"
 	"github.com/gazoo-zk/gazoo/zkproto"
 	"github.com/gazoo-zk/gazoo/zkserver"
 )
@@ -14,8 +15,8 @@ import (
 // FuzzConnection sends any bytes behind a handshake: the server must answer or hang up, and go
 // on to serve others.
 func FuzzConnection(f *testing.F) {
-	seed := func(op zkproto.OpCode, b body) {
-		f.Add(frame(bytesBody(b.AppendTo(zkproto.RequestHeader{Xid: 1, Op: op}.AppendTo(nil)))))
+	seed := func(op zkproto.OpCode, b rawzk.Body) {
+		f.Add(rawzk.Frame(rawzk.Bytes(b.AppendTo(zkproto.RequestHeader{Xid: 1, Op: op}.AppendTo(nil)))))
 	}
 	seed(zkproto.OpCreate, create("/a"))
 	seed(zkproto.OpMulti, zkproto.MultiRequest{Ops: []zkproto.MultiOp{{Op: zkproto.OpCreate, Path: "/b", ACL: open}, {Op: zkproto.OpCheck, Path: "/b"}}})
@@ -23,7 +24,7 @@ func FuzzConnection(f *testing.F) {
 	seed(zkproto.OpSetWatches2, zkproto.SetWatches2Request{Data: []string{"/a"}, PersistentRecursive: []string{"x"}})
 	seed(zkproto.OpAddWatch, zkproto.AddWatchRequest{Path: "no path", Mode: 1})
 	seed(zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("a")})
-	seed(zkproto.OpCloseSession, bytesBody{})
+	seed(zkproto.OpCloseSession, rawzk.Bytes{})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
 	f.Add([]byte("ruok"))
 
@@ -39,17 +40,17 @@ func FuzzConnection(f *testing.F) {
 	go srv.Serve(ln)
 	f.Cleanup(func() { srv.Close() })
 	f.Fuzz(func(t *testing.T, b []byte) {
-		dial := func() *raw {
+		dial := func() *rawzk.Conn {
 			nc, err := network.Dial(context.Background(), "tcp", memAddr)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return newRaw(t, nc).open(10 * time.Second)
+			return rawzk.New(t, nc).Open(10 * time.Second)
 		}
 		c := dial()
-		go io.Copy(io.Discard, c.nc)
-		c.nc.Write(b)
-		c.nc.(*memnet.Conn).CloseWrite()
-		dial().want(zkproto.OK, zkproto.OpCloseSession, nil)
+		go io.Copy(io.Discard, c.Net)
+		c.Net.Write(b)
+		c.Net.(*memnet.Conn).CloseWrite()
+		dial().Want(zkproto.OK, zkproto.OpCloseSession, nil)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gazoo-zk/gazoo/internal/rawzk"
 	"github.com/gazoo-zk/gazoo/zkproto"
 	"github.com/gazoo-zk/gazoo/zkserver"
 )
@@ -20,19 +21,19 @@ func paths(nodes []zkserver.Node) []string {
 
 func TestNodesPutAndRemove(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
-		c := v.dial().open(20 * time.Second)
-		c.want(zkproto.OK, zkproto.OpAddWatch, zkproto.AddWatchRequest{Path: "/", Mode: zkproto.WatchPersistentRecursive})
+		c := v.dial().Open(20 * time.Second)
+		c.Want(zkproto.OK, zkproto.OpAddWatch, zkproto.AddWatchRequest{Path: "/", Mode: zkproto.WatchPersistentRecursive})
 		closed := create("/locked")
 		closed.ACL = []zkproto.ACL{{Perms: zkproto.PermRead, Scheme: "world", ID: "anyone"}}
-		c.send(zkproto.OpCreate, closed)
-		c.next()
-		c.next()
+		c.Send(zkproto.OpCreate, closed)
+		c.Next()
+		c.Next()
 
 		must(t, v.srv.Put("/a/b/c", []byte("1")))
 		must(t, v.srv.Put("/a/b/c", []byte("2")))
 		must(t, v.srv.Put("/locked/x", nil)) // no ACL stops it
 		for _, want := range []string{"/a", "/a/b", "/a/b/c", "/a/b/c", "/locked/x"} {
-			if ev := c.next().event(t); ev.Path != want {
+			if ev := event(t, c.Next()); ev.Path != want {
 				t.Errorf("event of %s, want %s: the server's own writes are seen by all", ev.Path, want)
 			}
 		}
@@ -76,12 +77,12 @@ func TestNodesPutAndRemove(t *testing.T) {
 
 func TestWatchesAreListed(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
-		a, b := v.dial().open(20*time.Second), v.dial().open(20*time.Second)
-		a.want(zkproto.ErrNoNode, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/x", Watch: true})
-		a.want(zkproto.OK, zkproto.OpGetChildren, zkproto.PathWatchRequest{Path: "/", Watch: true})
-		b.want(zkproto.OK, zkproto.OpAddWatch, zkproto.AddWatchRequest{Path: "/x", Mode: zkproto.WatchPersistent})
-		b.want(zkproto.OK, zkproto.OpAddWatch, zkproto.AddWatchRequest{Path: "/", Mode: zkproto.WatchPersistentRecursive})
-		ida, idb := a.session.SessionID, b.session.SessionID
+		a, b := v.dial().Open(20*time.Second), v.dial().Open(20*time.Second)
+		a.Want(zkproto.ErrNoNode, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/x", Watch: true})
+		a.Want(zkproto.OK, zkproto.OpGetChildren, zkproto.PathWatchRequest{Path: "/", Watch: true})
+		b.Want(zkproto.OK, zkproto.OpAddWatch, zkproto.AddWatchRequest{Path: "/x", Mode: zkproto.WatchPersistent})
+		b.Want(zkproto.OK, zkproto.OpAddWatch, zkproto.AddWatchRequest{Path: "/", Mode: zkproto.WatchPersistentRecursive})
+		ida, idb := a.Session.SessionID, b.Session.SessionID
 		want := []zkserver.WatchInfo{
 			{ida, "/", zkserver.WatchChildren},
 			{idb, "/", zkserver.WatchRecursive},
@@ -96,18 +97,18 @@ func TestWatchesAreListed(t *testing.T) {
 
 func TestDataOfAnotherServer(t *testing.T) {
 	first := start(t)
-	c := dialRaw(t, first.Addr()).open(20 * time.Second)
+	c := rawzk.Dial(t, first.Addr()).Open(20 * time.Second)
 	req := create("/e")
 	req.Mode = zkproto.ModeEphemeral
-	c.want(zkproto.OK, zkproto.OpCreate, req)
+	c.Want(zkproto.OK, zkproto.OpCreate, req)
 	first.Close()
 	second := start(t, zkserver.WithDataOf(first))
-	d := dialRaw(t, second.Addr())
-	if s := d.handshake(resume(c.session)); s.SessionID != c.session.SessionID {
+	d := rawzk.Dial(t, second.Addr())
+	if s := d.Handshake(rawzk.Resume(c.Session)); s.SessionID != c.Session.SessionID {
 		t.Fatalf("resumed as %+v, want the session of the server before", s)
 	}
-	d.want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/e"})
-	d.want(zkproto.OK, zkproto.OpCloseSession, nil)
+	d.Want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/e"})
+	d.Want(zkproto.OK, zkproto.OpCloseSession, nil)
 	if got := second.Nodes("/e"); got != nil {
 		t.Errorf("the ephemeral outlived its session: %+v", got)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gazoo-zk/gazoo/internal/rawzk"
 	"github.com/gazoo-zk/gazoo/internal/ztree"
 	"github.com/gazoo-zk/gazoo/zkproto"
 	"github.com/gazoo-zk/gazoo/zkserver"
@@ -77,27 +78,27 @@ func (d *disk) busy() bool {
 }
 
 // silent fails the test when a connection has got something.
-func (r *raw) silent() {
-	r.t.Helper()
-	r.nc.SetReadDeadline(time.Now().Add(time.Millisecond))
-	if p, err := r.tryNext(); err == nil {
-		r.t.Errorf("got %+v before it was durable", p.ReplyHeader)
+func silent(r *rawzk.Conn) {
+	r.TB.Helper()
+	r.Net.SetReadDeadline(time.Now().Add(time.Millisecond))
+	if p, err := r.TryNext(); err == nil {
+		r.TB.Errorf("got %+v before it was durable", p.ReplyHeader)
 	}
-	r.nc.SetReadDeadline(time.Now().Add(time.Hour))
+	r.Net.SetReadDeadline(time.Now().Add(time.Hour))
 }
 
 // opened makes a session while the disk answers.
-func (v *world) opened(d *disk) *raw {
+func (v *world) opened(d *disk) *rawzk.Conn {
 	v.t.Helper()
 	c := v.dial()
-	c.write(frame(zkproto.ConnectRequest{TimeoutMS: 40000, HasReadOnly: true}))
+	c.Write(rawzk.Frame(zkproto.ConnectRequest{TimeoutMS: 40000, HasReadOnly: true}))
 	d.finish(v.t, nil)
-	b, err := c.frames.Next()
+	b, err := c.NextBytes()
 	if err != nil {
 		v.t.Fatal(err)
 	}
 	r := zkproto.NewReader(b)
-	c.session.Decode(&r)
+	c.Session.Decode(&r)
 	return c
 }
 
@@ -105,37 +106,37 @@ func TestNothingIsVisibleBeforeItIsDurable(t *testing.T) {
 	d := &disk{}
 	virtual(t, func(t *testing.T, v *world) {
 		a, b := v.opened(d), v.opened(d)
-		b.want(zkproto.ErrNoNode, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/a", Watch: true})
+		b.Want(zkproto.ErrNoNode, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/a", Watch: true})
 
-		a.send(zkproto.OpCreate, create("/a"))
-		a.silent()
-		b.silent()                  // the event
-		b.send(zkproto.OpPing, nil) // carries the new zxid
-		b.send(zkproto.OpSync, zkproto.PathRequest{})
+		a.Send(zkproto.OpCreate, create("/a"))
+		silent(a)
+		silent(b)                  // the event
+		b.Send(zkproto.OpPing, nil) // carries the new zxid
+		b.Send(zkproto.OpSync, zkproto.PathRequest{})
 		new := v.dial()
-		new.write(frame(resume(a.session))) // so does this, in effect: the client may look
-		new.silent()
+		new.Write(rawzk.Frame(rawzk.Resume(a.Session))) // so does this, in effect: the client may look
+		silent(new)
 		word := v.dial()
-		word.write([]byte("srvr"))
-		word.silent()
-		b.silent()
+		word.Write([]byte("srvr"))
+		silent(word)
+		silent(b)
 		if d.flushes != 3 {
 			t.Errorf("%d flushes, want one for each of two sessions and the create", d.flushes)
 		}
 
 		d.finish(t, nil)
-		if ev := b.next().event(t); ev.Type != zkproto.EventCreated {
+		if ev := event(t, b.Next()); ev.Type != zkproto.EventCreated {
 			t.Errorf("event = %+v", ev)
 		}
 		for range 2 {
-			if p := b.next(); p.Zxid != 3 || p.Err != zkproto.OK {
+			if p := b.Next(); p.Zxid != 3 || p.Err != zkproto.OK {
 				t.Errorf("reply = %+v", p.ReplyHeader)
 			}
 		}
-		if text, err := io.ReadAll(word.nc); err != nil || !strings.Contains(string(text), "Zxid: 0x3\n") {
+		if text, err := io.ReadAll(word.Net); err != nil || !strings.Contains(string(text), "Zxid: 0x3\n") {
 			t.Errorf("srvr = %q, %v", text, err)
 		}
-		if _, err := new.frames.Next(); err != nil {
+		if _, err := new.NextBytes(); err != nil {
 			t.Errorf("connect response: %v", err)
 		}
 	}, zkserver.WithJournal(d))
@@ -148,22 +149,22 @@ func TestRequestsShareAFlush(t *testing.T) {
 	d := &disk{}
 	virtual(t, func(t *testing.T, v *world) {
 		a, b := v.opened(d), v.opened(d)
-		a.send(zkproto.OpCreate, create("/a"))
+		a.Send(zkproto.OpCreate, create("/a"))
 		synctest.Wait()
 		before := d.flushes
 		for range 20 {
-			a.send(zkproto.OpSetData, zkproto.SetDataRequest{Path: "/a", Version: -1})
-			b.send(zkproto.OpSetData, zkproto.SetDataRequest{Path: "/a", Version: -1})
+			a.Send(zkproto.OpSetData, zkproto.SetDataRequest{Path: "/a", Version: -1})
+			b.Send(zkproto.OpSetData, zkproto.SetDataRequest{Path: "/a", Version: -1})
 			synctest.Wait()
 		}
 		d.finish(t, nil) // of the create: its reply may go, the others wait
-		if p := a.next(); p.Zxid != 3 {
+		if p := a.Next(); p.Zxid != 3 {
 			t.Errorf("first reply = %+v", p.ReplyHeader)
 		}
-		a.silent()
+		silent(a)
 		d.finishAll(t)
 		for range 20 {
-			if a.next().Err != zkproto.OK || b.next().Err != zkproto.OK {
+			if a.Next().Err != zkproto.OK || b.Next().Err != zkproto.OK {
 				t.Error("a write failed")
 			}
 		}
@@ -185,19 +186,19 @@ func TestFailedFlushEndsTheService(t *testing.T) {
 	d := &disk{}
 	virtual(t, func(t *testing.T, v *world) {
 		a, b := v.opened(d), v.opened(d)
-		b.want(zkproto.ErrNoNode, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/a", Watch: true})
-		a.send(zkproto.OpCreate, create("/a"))
+		b.Want(zkproto.ErrNoNode, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/a", Watch: true})
+		a.Send(zkproto.OpCreate, create("/a"))
 		d.finish(t, errors.New("disk is on fire"))
-		a.closed() // neither reply nor event
-		b.closed()
+		a.Closed() // neither reply nor event
+		b.Closed()
 		logged := len(d.txns)
 		c := v.dial()
-		c.write(frame(resume(a.session)))
-		c.closed()
+		c.Write(rawzk.Frame(rawzk.Resume(a.Session)))
+		c.Closed()
 		for word, want := range map[string]string{"srvr": "This ZooKeeper instance is not currently serving requests\n", "ruok": "imok", "isro": "null"} {
 			w := v.dial()
-			w.write([]byte(word))
-			if text, err := io.ReadAll(w.nc); err != nil || string(text) != want {
+			w.Write([]byte(word))
+			if text, err := io.ReadAll(w.Net); err != nil || string(text) != want {
 				t.Errorf("%s = %q, %v, want %q", word, text, err, want)
 			}
 		}
@@ -225,13 +226,13 @@ func TestAdminShowsNothingBeforeItIsDurable(t *testing.T) {
 		if got := <-ask(); !strings.Contains(got, `"last_processed_zxid" : 1,`) {
 			t.Errorf("srvr = %s", got)
 		}
-		c.send(zkproto.OpCreate, create("/a"))
+		c.Send(zkproto.OpCreate, create("/a"))
 		synctest.Wait() // it is in the tree
 		early := ask()
 		if len(early) > 0 {
 			t.Fatalf("srvr before the flush = %s", <-early)
 		}
-		c.send(zkproto.OpCreate, create("/b"))
+		c.Send(zkproto.OpCreate, create("/b"))
 		synctest.Wait()
 		late := ask()
 		d.finish(t, nil)

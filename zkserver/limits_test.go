@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/rawzk"
 	"github.com/gazoo-zk/gazoo/internal/testcert"
 	"github.com/gazoo-zk/gazoo/zkproto"
 	"github.com/gazoo-zk/gazoo/zkserver"
@@ -22,32 +23,32 @@ func TestConnectRequestsTakeTokens(t *testing.T) {
 		refused := func() {
 			t.Helper()
 			c := v.dial()
-			c.write(frame(anySession))
-			c.closed()
+			c.Write(rawzk.Frame(anySession))
+			c.Closed()
 		}
 		first := v.dial()
-		session := first.handshake(anySession)
-		v.dial().handshake(anySession)
+		session := first.Handshake(anySession)
+		v.dial().Handshake(anySession)
 		refused()
-		if first.call(zkproto.OpPing, nil); v.srv.ConnCount() != 2 {
+		if first.Call(zkproto.OpPing, nil); v.srv.ConnCount() != 2 {
 			t.Errorf("%d connections, want the 2 that came in time", v.srv.ConnCount())
 		}
 		time.Sleep(time.Second)
-		if got := v.dial().handshake(resume(session)); got.SessionID != session.SessionID {
+		if got := v.dial().Handshake(rawzk.Resume(session)); got.SessionID != session.SessionID {
 			t.Errorf("session %x resumed as %x", session.SessionID, got.SessionID)
 		}
 		refused() // resuming took the token
 		time.Sleep(time.Hour)
-		v.dial().handshake(anySession)
-		v.dial().handshake(anySession)
+		v.dial().Handshake(anySession)
+		v.dial().Handshake(anySession)
 		refused() // the bucket holds two, however long one waits
 	}, zkserver.WithConnectThrottle(zkserver.ConnectThrottle{Burst: 2, Fill: 1, Every: time.Second}))
 }
 
 func TestRequestsThatWaitedTooLongAreRefused(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
-		c, other := v.dial().open(time.Minute), v.dial().open(time.Minute)
-		c.want(zkproto.OK, zkproto.OpCreate, create("/a"))
+		c, other := v.dial().Open(time.Minute), v.dial().Open(time.Minute)
+		c.Want(zkproto.OK, zkproto.OpCreate, create("/a"))
 		busy := make(chan error)
 		go func() {
 			busy <- v.srv.Fill(func(yield func(string, []byte) bool) {
@@ -56,24 +57,24 @@ func TestRequestsThatWaitedTooLongAreRefused(t *testing.T) {
 			})
 		}()
 		synctest.Wait()
-		c.send(zkproto.OpSetData, zkproto.SetDataRequest{Path: "/a", Data: []byte("late"), Version: -1})
-		c.sendXid(zkproto.XidPing, zkproto.OpPing, nil)
-		other.send(zkproto.OpCloseSession, nil)
+		c.Send(zkproto.OpSetData, zkproto.SetDataRequest{Path: "/a", Data: []byte("late"), Version: -1})
+		c.Write(rawzk.Request(zkproto.XidPing, zkproto.OpPing, nil))
+		other.Send(zkproto.OpCloseSession, nil)
 		if err := <-busy; err != nil {
 			t.Fatal(err)
 		}
-		if p := c.next(); p.Err != zkproto.ErrThrottledOp || len(p.body) > 0 {
+		if p := c.Next(); p.Err != zkproto.ErrThrottledOp || len(p.Body) > 0 {
 			t.Errorf("setData that waited 2s = %v, want ErrThrottledOp", p.Err)
 		}
-		if p := c.next(); p.Xid != zkproto.XidPing || p.Err != zkproto.OK {
+		if p := c.Next(); p.Xid != zkproto.XidPing || p.Err != zkproto.OK {
 			t.Errorf("ping that waited 2s = %+v", p.ReplyHeader)
 		}
-		if p := other.next(); p.Err != zkproto.OK {
+		if p := other.Next(); p.Err != zkproto.OK {
 			t.Errorf("closeSession that waited 2s = %v", p.Err)
 		}
-		p := c.want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/a"})
+		p := c.Want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/a"})
 		var got zkproto.GetDataResponse
-		r := zkproto.NewReader(p.body)
+		r := zkproto.NewReader(p.Body)
 		if got.Decode(&r); string(got.Data) != "v" {
 			t.Errorf("data %q, want v: the refused request was executed", got.Data)
 		}
@@ -82,8 +83,8 @@ func TestRequestsThatWaitedTooLongAreRefused(t *testing.T) {
 
 func TestLargeRequestsAreBoundedTogether(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
-		a, b, small := v.dial().open(time.Minute), v.dial().open(time.Minute), v.dial().open(time.Minute)
-		a.want(zkproto.OK, zkproto.OpCreate, create("/a"))
+		a, b, small := v.dial().Open(time.Minute), v.dial().Open(time.Minute), v.dial().Open(time.Minute)
+		a.Want(zkproto.OK, zkproto.OpCreate, create("/a"))
 		write := zkproto.SetDataRequest{Path: "/a", Data: make([]byte, 60<<10), Version: -1}
 		busy := make(chan error)
 		go func() {
@@ -93,24 +94,24 @@ func TestLargeRequestsAreBoundedTogether(t *testing.T) {
 			})
 		}()
 		synctest.Wait()
-		a.send(zkproto.OpSetData, write)
+		a.Send(zkproto.OpSetData, write)
 		synctest.Wait()
-		b.send(zkproto.OpSetData, write)
-		small.send(zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/a"})
-		b.closed()
+		b.Send(zkproto.OpSetData, write)
+		small.Send(zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/a"})
+		b.Closed()
 		if err := <-busy; err != nil {
 			t.Fatal(err)
 		}
-		if p := a.next(); p.Err != zkproto.OK {
+		if p := a.Next(); p.Err != zkproto.OK {
 			t.Errorf("the first large request = %v", p.Err)
 		}
-		if p := small.next(); p.Err != zkproto.OK {
+		if p := small.Next(); p.Err != zkproto.OK {
 			t.Errorf("a small request = %v", p.Err)
 		}
 		for range 3 { // what was answered counts no more
-			a.want(zkproto.OK, zkproto.OpSetData, write)
+			a.Want(zkproto.OK, zkproto.OpSetData, write)
 		}
-		if got := v.dial().handshake(resume(b.session)); got.Refused() {
+		if got := v.dial().Handshake(rawzk.Resume(b.Session)); got.Refused() {
 			t.Error("the session of the connection that was closed is gone")
 		}
 	}, zkserver.WithLargeRequests(10<<10, 100<<10))
@@ -125,9 +126,9 @@ func TestReconfigIsUnimplementedWhenEnabled(t *testing.T) {
 		{[]zkserver.Option{zkserver.WithReconfigEnabled()}, zkproto.ErrUnimplemented},
 	} {
 		virtual(t, func(t *testing.T, v *world) {
-			conn := v.dial().open(time.Minute)
-			conn.want(c.want, zkproto.OpReconfig, zkproto.ReconfigRequest{})
-			conn.want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/"}) // it goes on
+			conn := v.dial().Open(time.Minute)
+			conn.Want(c.want, zkproto.OpReconfig, zkproto.ReconfigRequest{})
+			conn.Want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/"}) // it goes on
 		}, c.opts...)
 	}
 }
@@ -135,15 +136,15 @@ func TestReconfigIsUnimplementedWhenEnabled(t *testing.T) {
 func TestConnectionsWithoutAHandshakeEnd(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
 		silent, slow := v.dial(), v.dial()
-		slow.write([]byte{0, 0, 0, 45, 0})
-		session := v.dial().open(time.Hour)
+		slow.Write([]byte{0, 0, 0, 45, 0})
+		session := v.dial().Open(time.Hour)
 		begin := time.Now()
-		silent.closed()
-		slow.closed()
+		silent.Closed()
+		slow.Closed()
 		if took := time.Since(begin); took < 10*time.Second || took > 21*time.Second {
 			t.Errorf("closed after %v, want 10s to 20s", took)
 		}
-		session.want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/"})
+		session.Want(zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/"})
 	})
 }
 
@@ -194,9 +195,9 @@ func TestListenerThatSpeaksTLS(t *testing.T) {
 	if word, err := zk.FourLetterWord(t.Context(), "ruok"); err != nil || word != "imok" {
 		t.Errorf("ruok over TLS = %q, %v", word, err)
 	}
-	plain := dialRaw(t, ln.Addr().String()) // without TLS it is no client
-	plain.write(frame(anySession))
-	if b, err := plain.frames.Next(); err == nil {
+	plain := rawzk.Dial(t, ln.Addr().String()) // without TLS it is no client
+	plain.Write(rawzk.Frame(anySession))
+	if b, err := plain.NextBytes(); err == nil {
 		t.Errorf("a server that speaks TLS answered %x in plain text", b)
 	}
 }
@@ -206,30 +207,30 @@ func TestListenerThatSpeaksTLS(t *testing.T) {
 func TestClientsThatDoNotReadShareABound(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
 		path := "/" + strings.Repeat("w", 2000)
-		writer := v.dial().open(time.Hour)
-		writer.want(zkproto.OK, zkproto.OpCreate, create(path))
+		writer := v.dial().Open(time.Hour)
+		writer.Want(zkproto.OK, zkproto.OpCreate, create(path))
 		watch := zkproto.AddWatchRequest{Path: path, Mode: zkproto.WatchPersistentRecursive}
-		reader := v.dial().open(time.Hour)
-		reader.want(zkproto.OK, zkproto.OpAddWatch, watch)
+		reader := v.dial().Open(time.Hour)
+		reader.Want(zkproto.OK, zkproto.OpAddWatch, watch)
 		events := make(chan int, 1)
 		go func() {
 			n := 0
 			for n < 2000 {
-				if _, err := reader.tryNext(); err != nil {
+				if _, err := reader.TryNext(); err != nil {
 					break
 				}
 				n++
 			}
 			events <- n
 		}()
-		var mute []*raw
+		var mute []*rawzk.Conn
 		for range 8 {
-			c := v.dial().open(time.Hour)
-			c.want(zkproto.OK, zkproto.OpAddWatch, watch)
+			c := v.dial().Open(time.Hour)
+			c.Want(zkproto.OK, zkproto.OpAddWatch, watch)
 			mute = append(mute, c)
 		}
 		for range 2000 {
-			writer.want(zkproto.OK, zkproto.OpSetData, zkproto.SetDataRequest{Path: path, Version: -1})
+			writer.Want(zkproto.OK, zkproto.OpSetData, zkproto.SetDataRequest{Path: path, Version: -1})
 		}
 		if n := <-events; n != 2000 {
 			t.Errorf("the client that reads got %d events, want 2000", n)
@@ -239,7 +240,7 @@ func TestClientsThatDoNotReadShareABound(t *testing.T) {
 			t.Errorf("%d connections, want those of the writer and of the client that reads", n)
 		}
 		for _, c := range mute {
-			if got := v.dial().handshake(resume(c.session)); got.Refused() {
+			if got := v.dial().Handshake(rawzk.Resume(c.Session)); got.Refused() {
 				t.Error("a session ended with its connection")
 			}
 		}
@@ -250,8 +251,8 @@ func TestClientsThatDoNotReadShareABound(t *testing.T) {
 // beyond the bound, and that nothing is lost by it.
 func TestWaitingRequestsAreBoundedInBytes(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
-		c := v.dial().open(time.Hour)
-		c.want(zkproto.OK, zkproto.OpCreate, create("/a"))
+		c := v.dial().Open(time.Hour)
+		c.Want(zkproto.OK, zkproto.OpCreate, create("/a"))
 		busy := make(chan error)
 		go func() {
 			busy <- v.srv.Fill(func(yield func(string, []byte) bool) {
@@ -264,7 +265,7 @@ func TestWaitingRequestsAreBoundedInBytes(t *testing.T) {
 		sent := make(chan int, requests)
 		go func() {
 			for i := range requests {
-				c.send(zkproto.OpSetData, zkproto.SetDataRequest{Path: "/a", Data: make([]byte, 512<<10), Version: -1})
+				c.Send(zkproto.OpSetData, zkproto.SetDataRequest{Path: "/a", Data: make([]byte, 512<<10), Version: -1})
 				sent <- i
 			}
 			close(sent)
@@ -277,7 +278,7 @@ func TestWaitingRequestsAreBoundedInBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range requests {
-			if p := c.next(); p.Err != zkproto.OK {
+			if p := c.Next(); p.Err != zkproto.OK {
 				t.Errorf("request %d = %v", i, p.Err)
 			}
 		}

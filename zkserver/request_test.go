@@ -6,21 +6,22 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gazoo-zk/gazoo/internal/rawzk"
 	"github.com/gazoo-zk/gazoo/zkproto"
 	"github.com/gazoo-zk/gazoo/zkserver"
 )
 
 func TestUnknownOperations(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
-		c := v.dial().open(10 * time.Second)
+		c := v.dial().Open(10 * time.Second)
 		for _, op := range []zkproto.OpCode{0, -1, 10, 50, 99, 108, zkproto.OpCheck, zkproto.OpCreateSession} {
-			c.sendXid(77, op, zkproto.CheckVersionRequest{Path: "/", Version: -1})
-			if p := c.next(); p.Xid != 77 || p.Err != zkproto.ErrUnimplemented || p.Zxid != -1 {
+			c.Write(rawzk.Request(77, op, zkproto.CheckVersionRequest{Path: "/", Version: -1}))
+			if p := c.Next(); p.Xid != 77 || p.Err != zkproto.ErrUnimplemented || p.Zxid != -1 {
 				t.Errorf("%v: %+v, want Unimplemented with zxid -1", op, p.ReplyHeader)
 			}
-			c.closed()
+			c.Closed()
 			next := v.dial()
-			if next.handshake(resume(c.session)).Refused() {
+			if next.Handshake(rawzk.Resume(c.Session)).Refused() {
 				t.Fatalf("%v ended the session", op)
 			}
 			c = next
@@ -35,12 +36,12 @@ func TestWhatUsesAZxid(t *testing.T) {
 			opts = append(opts, zkserver.WithVersion39())
 		}
 		virtual(t, func(t *testing.T, v *world) {
-			c := v.dial().open(10 * time.Second)
+			c := v.dial().Open(10 * time.Second)
 			zxid := int64(1)
-			step := func(uses int64, code zkproto.Code, op zkproto.OpCode, b body) {
+			step := func(uses int64, code zkproto.Code, op zkproto.OpCode, b rawzk.Body) {
 				t.Helper()
 				zxid += uses
-				if p := c.want(code, op, b); p.Zxid != zxid {
+				if p := c.Want(code, op, b); p.Zxid != zxid {
 					t.Errorf("3.9 %t: %v has zxid %d, want %d", modern, op, p.Zxid, zxid)
 				}
 			}
@@ -48,7 +49,7 @@ func TestWhatUsesAZxid(t *testing.T) {
 			if modern {
 				undecodable = 0
 			}
-			short := bytesBody{0, 0}
+			short := rawzk.Bytes{0, 0}
 			step(1, zkproto.OK, zkproto.OpCreate, create("/a"))
 			step(1, zkproto.ErrNodeExists, zkproto.OpCreate, create("/a"))
 			step(undecodable, zkproto.ErrMarshallingError, zkproto.OpCreate, short)
@@ -59,55 +60,56 @@ func TestWhatUsesAZxid(t *testing.T) {
 			step(1, zkproto.ErrReconfigDisabled, zkproto.OpReconfig, zkproto.ReconfigRequest{})
 			step(0, zkproto.ErrMarshallingError, zkproto.OpReconfig, short)
 			step(0, zkproto.ErrMarshallingError, zkproto.OpGetData, short)
-			step(0, zkproto.ErrMarshallingError, zkproto.OpSetWatches, bytesBody{0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255})
+			step(0, zkproto.ErrMarshallingError, zkproto.OpSetWatches, rawzk.Bytes{0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255})
 			step(0, zkproto.OK, zkproto.OpSync, zkproto.PathRequest{NullPath: true})
 			step(0, zkproto.OK, zkproto.OpMultiRead, zkproto.MultiRequest{})
 			step(0, zkproto.ErrMarshallingError, zkproto.OpMultiRead, zkproto.MultiRequest{Ops: []zkproto.MultiOp{{Op: zkproto.OpDelete, Path: "/a"}}})
 			step(0, zkproto.OK, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/a"})
 			step(1, zkproto.OK, zkproto.OpCloseSession, nil)
-			c.closed()
+			c.Closed()
 		}, opts...)
 	}
 }
 
 func TestPipeline(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
-		c := v.dial().open(10 * time.Second)
+		c := v.dial().Open(10 * time.Second)
 		var out []byte
-		add := func(op zkproto.OpCode, b body) {
-			c.xid++
-			out = append(out, frame(bytesBody(b.AppendTo(zkproto.RequestHeader{Xid: c.xid, Op: op}.AppendTo(nil))))...)
+		xid := int32(0)
+		add := func(op zkproto.OpCode, b rawzk.Body) {
+			xid++
+			out = append(out, rawzk.Request(xid, op, b)...)
 		}
 		const n = 2000 // more than may be inside at once
 		for range n {
 			add(zkproto.OpCreate, zkproto.CreateRequest{Path: "/s", ACL: open, Mode: zkproto.ModePersistentSequential})
 		}
-		add(zkproto.OpCloseSession, bytesBody{1, 2, 3})
+		add(zkproto.OpCloseSession, rawzk.Bytes{1, 2, 3})
 		add(zkproto.OpCreate, create("/behind"))
-		go c.write(out)
+		go c.Write(out)
 		for i := range n + 1 {
-			if p := c.next(); p.Xid != int32(i+1) || p.Err != zkproto.OK {
+			if p := c.Next(); p.Xid != int32(i+1) || p.Err != zkproto.OK {
 				t.Fatalf("reply %d is %+v", i+1, p.ReplyHeader)
 			}
 		}
-		c.closed()
-		d := v.dial().open(10 * time.Second)
-		d.want(zkproto.ErrNoNode, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/behind"})
+		c.Closed()
+		d := v.dial().Open(10 * time.Second)
+		d.Want(zkproto.ErrNoNode, zkproto.OpExists, zkproto.PathWatchRequest{Path: "/behind"})
 	})
 }
 
 func TestSlowReaderIsDisconnected(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
-		c := v.dial().open(10 * time.Second)
+		c := v.dial().Open(10 * time.Second)
 		req := create("/big")
 		req.Data = make([]byte, 900_000)
-		c.want(zkproto.OK, zkproto.OpCreate, req)
+		c.Want(zkproto.OK, zkproto.OpCreate, req)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			for {
 				b := zkproto.PathWatchRequest{Path: "/big"}.AppendTo(zkproto.RequestHeader{Op: zkproto.OpGetData}.AppendTo(nil))
-				if _, err := c.nc.Write(frame(bytesBody(b))); err != nil {
+				if _, err := c.Net.Write(rawzk.Frame(rawzk.Bytes(b))); err != nil {
 					return
 				}
 			}
@@ -117,7 +119,7 @@ func TestSlowReaderIsDisconnected(t *testing.T) {
 		if n := v.srv.ConnCount(); n != 0 {
 			t.Errorf("ConnCount() = %d, want the client that never reads gone", n)
 		}
-		if s := v.dial().handshake(resume(c.session)); s.Refused() {
+		if s := v.dial().Handshake(rawzk.Resume(c.Session)); s.Refused() {
 			t.Error("its session ended with it")
 		}
 	}, zkserver.WithMaxBuffered(4<<20))
@@ -126,50 +128,50 @@ func TestSlowReaderIsDisconnected(t *testing.T) {
 func TestAuth(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
 		bob := []zkproto.ACL{{Perms: zkproto.PermAll, Scheme: "digest", ID: "bob:ikIaKsbtGweaHnb/jKn7OHqbunM="}}
-		c := v.dial().open(10 * time.Second)
-		c.want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("bob:pw")})
-		c.want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "ip"})
+		c := v.dial().Open(10 * time.Second)
+		c.Want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("bob:pw")})
+		c.Want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "ip"})
 		req := create("/bobs")
 		req.ACL = bob
-		c.want(zkproto.OK, zkproto.OpCreate, req)
-		c.want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/bobs"})
+		c.Want(zkproto.OK, zkproto.OpCreate, req)
+		c.Want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/bobs"})
 
 		d := v.dial()
-		d.handshake(resume(c.session)) // identities are the connection's
-		d.want(zkproto.ErrNoAuth, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/bobs"})
-		d.want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("super:secret")})
-		d.want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/bobs"})
+		d.Handshake(rawzk.Resume(c.Session)) // identities are the connection's
+		d.Want(zkproto.ErrNoAuth, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/bobs"})
+		d.Want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("super:secret")})
+		d.Want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/bobs"})
 
 		for _, bad := range []zkproto.AuthRequest{{Scheme: "world"}, {Scheme: "digest"}, {Scheme: "super", Auth: []byte("x")}, {}} {
-			e := v.dial().open(10 * time.Second)
-			if p := e.want(zkproto.ErrAuthFailed, zkproto.OpAuth, bad); p.Zxid != 0 {
+			e := v.dial().Open(10 * time.Second)
+			if p := e.Want(zkproto.ErrAuthFailed, zkproto.OpAuth, bad); p.Zxid != 0 {
 				t.Errorf("auth reply has zxid %d, want 0", p.Zxid)
 			}
-			e.closed()
+			e.Closed()
 		}
-		if p := d.want(zkproto.OK, zkproto.OpSASL, zkproto.SASLRequest{Token: []byte{}}); len(p.body) != 4 {
-			t.Errorf("sasl = %x, want a null token", p.body)
+		if p := d.Want(zkproto.OK, zkproto.OpSASL, zkproto.SASLRequest{Token: []byte{}}); len(p.Body) != 4 {
+			t.Errorf("sasl = %x, want a null token", p.Body)
 		}
 	}, zkserver.WithSuperDigest("super:lK75jTNcA+U9vtVEw5vB51mj/w4="))
 }
 
 func TestRequiredAuth(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
-		c := v.dial().open(10 * time.Second)
+		c := v.dial().Open(10 * time.Second)
 		for _, op := range []zkproto.OpCode{zkproto.OpPing, zkproto.OpCloseSession, zkproto.OpWhoAmI} {
-			c.sendXid(9, op, nil)
-			if p := c.next(); p.Xid != 9 || p.Zxid != 0 || p.Err != zkproto.ErrSessionClosedRequireSASLAuth || len(p.body) > 0 {
+			c.Write(rawzk.Request(9, op, nil))
+			if p := c.Next(); p.Xid != 9 || p.Zxid != 0 || p.Err != zkproto.ErrSessionClosedRequireSASLAuth || len(p.Body) > 0 {
 				t.Errorf("%v without authentication: %+v, want SessionClosedRequireSaslAuth with zxid 0", op, p)
 			}
-			c.closed()
+			c.Closed()
 			next := v.dial()
-			if next.handshake(resume(c.session)).Refused() {
+			if next.Handshake(rawzk.Resume(c.Session)).Refused() {
 				t.Fatalf("%v ended the session", op)
 			}
 			c = next
 		}
-		c.want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("bob:pw")})
-		c.want(zkproto.OK, zkproto.OpPing, nil)
+		c.Want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("bob:pw")})
+		c.Want(zkproto.OK, zkproto.OpPing, nil)
 	}, zkserver.WithRequiredAuth("digest"))
 	if _, err := zkserver.New(zkserver.WithRequiredAuth("nope")); err == nil {
 		t.Error("New with a required scheme of which there is no provider succeeded")
@@ -179,9 +181,9 @@ func TestRequiredAuth(t *testing.T) {
 // TestNullIDInACL has what Apache answers where it trips over the null.
 func TestNullIDInACL(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
-		c := v.dial().open(10 * time.Second)
-		c.want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("bob:pw")})
-		c.want(zkproto.OK, zkproto.OpCreate, create("/a"))
+		c := v.dial().Open(10 * time.Second)
+		c.Want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "digest", Auth: []byte("bob:pw")})
+		c.Want(zkproto.OK, zkproto.OpCreate, create("/a"))
 		for scheme, want := range map[string]zkproto.Code{
 			"world": zkproto.ErrMarshallingError, "digest": zkproto.ErrMarshallingError, "ip": zkproto.ErrMarshallingError,
 			"sasl": zkproto.ErrInvalidACL, "auth": zkproto.OK,
@@ -190,20 +192,20 @@ func TestNullIDInACL(t *testing.T) {
 			b = zkproto.AppendInt32(b, 1)
 			b = zkproto.AppendInt32(b, int32(zkproto.PermAll))
 			b = zkproto.AppendNullString(zkproto.AppendString(b, scheme))
-			c.want(want, zkproto.OpSetACL, bytesBody(zkproto.AppendInt32(b, -1)))
+			c.Want(want, zkproto.OpSetACL, rawzk.Bytes(zkproto.AppendInt32(b, -1)))
 		}
 	})
 }
 
 func TestProvider(t *testing.T) {
 	virtual(t, func(t *testing.T, v *world) {
-		c := v.dial().open(10 * time.Second)
+		c := v.dial().Open(10 * time.Second)
 		mine := create("/token")
 		mine.ACL = []zkproto.ACL{{Perms: zkproto.PermAll, Scheme: "token", ID: "t1"}}
-		c.want(zkproto.OK, zkproto.OpCreate, mine)
-		c.want(zkproto.ErrNoAuth, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/token"})
-		c.want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "token", Auth: []byte("t1")})
-		c.want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/token"})
+		c.Want(zkproto.OK, zkproto.OpCreate, mine)
+		c.Want(zkproto.ErrNoAuth, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/token"})
+		c.Want(zkproto.OK, zkproto.OpAuth, zkproto.AuthRequest{Scheme: "token", Auth: []byte("t1")})
+		c.Want(zkproto.OK, zkproto.OpGetData, zkproto.PathWatchRequest{Path: "/token"})
 	}, zkserver.WithProvider(zkserver.Provider{
 		Scheme: "token",
 		Authenticate: func(_ net.Addr, credentials []byte) ([]zkserver.Identity, error) {

@@ -110,7 +110,7 @@ func TestNothingIsVisibleBeforeItIsDurable(t *testing.T) {
 
 		a.Send(zkproto.OpCreate, create("/a"))
 		silent(a)
-		silent(b)                  // the event
+		silent(b)                   // the event
 		b.Send(zkproto.OpPing, nil) // carries the new zxid
 		b.Send(zkproto.OpSync, zkproto.PathRequest{})
 		new := v.dial()

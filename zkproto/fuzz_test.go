@@ -94,12 +94,16 @@ func checkRecord(t *testing.T, rec record, in []byte) {
 	}
 }
 
-// forgetNullVectors sets empty slices of anything but bytes to nil: whether a
-// vector was null is the one thing that encoding does not keep.
+// forgetNullVectors sets empty slices of anything but bytes to nil, and NullID
+// to false: whether a vector or an id in an ACL was null is what encoding does
+// not keep.
 func forgetNullVectors(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
+			if v.Type().Field(i).Name == "NullID" {
+				v.Field(i).SetZero()
+			}
 			forgetNullVectors(v.Field(i))
 		}
 	case reflect.Slice:

@@ -1,7 +1,10 @@
 package conformance
 
 import (
+	"errors"
 	"io"
+	"net"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -104,21 +107,40 @@ func shortWords(t *testing.T, s *server) {
 
 func connectionsFromOneAddress(t *testing.T, s *server) {
 	s = s.with(t, options{maxConns: 3})
+	// say opens a connection and says something on it. One too many is reset at once, which the client may notice at
+	// any step: the connect, the write or the read.
+	say := func(hello []byte) (*rawzk.Conn, error) {
+		nc, err := net.DialTimeout("tcp", s.addr, 10*time.Second)
+		if err != nil {
+			return nil, err
+		}
+		c := rawzk.New(t, nc)
+		_, err = nc.Write(hello)
+		return c, err
+	}
+	hello := rawzk.Frame(newSession())
 	var all []*rawzk.Conn
 	// Whoever asked whether the server is up may be counted for a moment yet.
 	for begin := time.Now(); len(all) < 3; {
-		c := s.dial(t)
-		c.Write(rawzk.Frame(newSession()))
-		if _, err := c.NextBytes(); err == nil {
+		c, err := say(hello)
+		if err == nil {
+			_, err = c.NextBytes()
+		}
+		if err == nil {
 			all = append(all, c)
 		} else if time.Since(begin) > 20*time.Second {
 			t.Fatalf("%d connections, and then: %v", len(all), err)
 		}
 	}
-	for _, first := range []string{"srvr", string(rawzk.Frame(newSession()))} {
-		c := s.dial(t)
-		c.Net.Write([]byte(first)) // which may fail already
-		c.Closed()
+	for _, first := range []string{"srvr", string(hello)} {
+		c, err := say([]byte(first))
+		if err != nil {
+			continue
+		}
+		answer, err := io.ReadAll(c.Net)
+		if len(answer) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a fourth connection that says %q is answered %q, %v; want it closed", first, answer, err)
+		}
 	}
 	for _, c := range all {
 		c.Want(zkproto.OK, zkproto.OpPing, nil)

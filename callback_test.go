@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 )
 
 // A callback that blocks delays the callbacks behind it and nothing else: pings go on, calls are
@@ -51,7 +52,7 @@ func TestBlockedCallbackStallsNeitherPingsNorCalls(t *testing.T) {
 }
 
 func TestCallbackMayCallAndSetTheNextWatch(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/n", []byte("0"))
@@ -85,7 +86,7 @@ func TestCallbackMayCallAndSetTheNextWatch(t *testing.T) {
 // Several changes of one path in one transaction: a one-shot tells of the first, a stream of
 // each.
 func TestTransactionChangesOnePathTwice(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		for _, p := range []string{"/streamed", "/watched"} {

@@ -26,8 +26,25 @@ var allowed = map[string][]string{
 	"internal/testlog":    nil,
 	"interop/kazoo":       {"internal/ensemble"},
 
+	"internal/cluster":         {"internal/ensemble", "internal/faultproxy", "zkserver"},
 	"internal/ensemble/withzk": {"internal/ensemble"},
 	"internal/measure":         {"", "internal/ensemble", "internal/zkdisk", "internal/ztree", "zkproto"},
+
+	// Recipes use the exported client and each other, nothing else: that shows that the client is enough.
+	"recipes/barrier":             {""},
+	"recipes/cache":               {""},
+	"recipes/counter":             {"", "recipes/lock"},
+	"recipes/discovery":           {"", "recipes/cache", "recipes/membership"},
+	"recipes/election":            {"", "recipes/internal/contend"},
+	"recipes/internal/contend":    {""},
+	"recipes/internal/recipetest": {"", "internal/cluster", "internal/leak", "zktest"},
+	"recipes/lease":               {"", "recipes/lock"},
+	"recipes/lock":                {"", "recipes/internal/contend"},
+	"recipes/membership":          {""},
+	"recipes/model":               {"", "recipes/cache"},
+	"recipes/partition":           {"", "recipes/lock", "recipes/membership"},
+	"recipes/queue":               {"", "recipes/internal/contend"},
+	"recipes/tree":                {""},
 }
 
 // TestImports holds the layering, and that the root module needs nothing outside the

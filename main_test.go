@@ -6,18 +6,17 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/internal/ensemble"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/leak"
 )
 
-func TestMain(m *testing.M) { leak.Main(closingExamples{ensemble.WithShared(m)}) }
+func TestMain(m *testing.M) { leak.Main(closingExamples{cluster.WithShared(m)}) }
 
-// closingExamples closes the embedded servers of examples and tests behind them.
+// closingExamples closes the embedded servers of examples behind them.
 type closingExamples struct{ leak.Runner }
 
 func (c closingExamples) Run() int {
 	defer func() {
-		closeEmbedded()
 		for _, srv := range exampleServers {
 			srv.Close()
 		}

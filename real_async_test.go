@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 )
 
 // get waits for a future that must succeed.
@@ -23,7 +24,7 @@ func get[T any](t *testing.T, ctx context.Context, what string, f gazoo.Future[T
 
 // Every asynchronous form, submitted at once by one goroutine: the server does them in order.
 func TestAsyncFormsOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		a := zk.Async()
@@ -119,7 +120,7 @@ func TestAsyncFormsOnServers(t *testing.T) {
 }
 
 func TestAsyncKeepsOrderOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/n", nil)

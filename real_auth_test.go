@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
 func TestDigestACLsOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		anyone := fresh(t, connect(t, c.Hosts()))
 		_, err := anyone.Create(ctx, "/creator", nil, gazoo.WithACL(gazoo.CreatorACL()...))
@@ -70,7 +71,7 @@ func TestDigestACLsOnServers(t *testing.T) {
 }
 
 func TestACLVersionsAndMasks(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts(), gazoo.WithAuth("digest", []byte("bob:pw"))))
 		_, err := zk.Create(ctx, "/n", nil)
@@ -122,7 +123,7 @@ func TestSuperUser(t *testing.T) {
 
 // Requests never overtake the credentials after a reconnect.
 func TestNoRequestBeforeCredentials(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 60*time.Second)
 		zk := fresh(t, connect(t, c.Proxied(), gazoo.WithAuth("digest", []byte("bob:pw")), gazoo.WithSessionTimeout(30*time.Second)))
 		_, err := zk.Create(ctx, "/secret", []byte("x"), gazoo.WithACL(gazoo.CreatorACL()...))
@@ -174,7 +175,7 @@ func TestNoRequestBeforeCredentials(t *testing.T) {
 }
 
 func TestServersRefusalOfACredentialEndsTheClient(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := connect(t, c.Hosts())
 		sub := zk.SubscribeState()

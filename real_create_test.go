@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
@@ -30,7 +31,7 @@ var createKinds = []struct {
 }
 
 func TestCreateKindsOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		owner, err := gazoo.Connect(ctx, c.Hosts()+zk.Root())
@@ -167,7 +168,7 @@ func TestTTLWithoutExtendedTypes(t *testing.T) {
 }
 
 func TestCreateParentsOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/a/b/c", nil)
@@ -203,7 +204,7 @@ func TestCreateParentsOnServers(t *testing.T) {
 }
 
 func TestManyClientsEnsureOnePath(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 40*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		const clients = 50
@@ -241,7 +242,7 @@ func TestManyClientsEnsureOnePath(t *testing.T) {
 var protectedPattern = regexp.MustCompile(`^/_c_[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}-n-(\d{10})?$`)
 
 func TestProtectedCreateOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		for _, kind := range createKinds {
@@ -264,7 +265,7 @@ func TestProtectedCreateOnServers(t *testing.T) {
 }
 
 func TestSequenceSpansKindsAndNames(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		for i, path := range []string{"/a-", "/b-", "/"} {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 	"github.com/gazoo-zk/gazoo/internal/faultproxy"
 )
@@ -125,7 +126,7 @@ func TestManyWatchesSurviveADrop(t *testing.T) {
 		}
 		return faultproxy.Forward
 	})
-	if ch := cut(t, apache{e}, zk); !ch.Resumed {
+	if ch := cut(t, cluster.Apache{Ensemble: e}, zk); !ch.Resumed {
 		t.Errorf("after the cut: %+v, want the session resumed", ch)
 	}
 	e.Proxy(0).SetFilter(nil)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/faultproxy"
 )
 
@@ -17,7 +18,7 @@ import (
 
 // loseReply makes the proxies forward the next request of an operation, and cut the
 // connection instead of passing on its reply.
-func loseReply(t *testing.T, c cluster, ops ...int32) {
+func loseReply(t *testing.T, c cluster.Cluster, ops ...int32) {
 	t.Helper()
 	type request struct{ proxy, conn, xid int }
 	var mu sync.Mutex
@@ -69,7 +70,7 @@ const (
 )
 
 func TestCreateWhoseReplyIsLost(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		for _, kind := range createKinds {
 			for _, protected := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/protected=%v", kind.name, protected), func(t *testing.T) {
@@ -104,7 +105,7 @@ func TestCreateWhoseReplyIsLost(t *testing.T) {
 }
 
 func TestCreateStatWhoseReplyIsLost(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Proxied()))
 		loseReply(t, c, opCreate2)
@@ -118,7 +119,7 @@ func TestCreateStatWhoseReplyIsLost(t *testing.T) {
 }
 
 func TestIdempotentWritesWhoseReplyIsLost(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Proxied()))
 		_, err := zk.Create(ctx, "/n", []byte("0"))
@@ -156,7 +157,7 @@ func TestIdempotentWritesWhoseReplyIsLost(t *testing.T) {
 
 // Of writes that are in flight together none is applied when one before it was lost.
 func TestNothingOvertakesALostWrite(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 40*time.Second)
 		zk := fresh(t, connect(t, c.Proxied()))
 		between := 0 // a reset may also take what the server has not read

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
 func TestVersionsGuardWritesOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/a", []byte("0"))
@@ -48,7 +49,7 @@ func TestVersionsGuardWritesOnServers(t *testing.T) {
 }
 
 func TestIdempotentWritesOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/a", nil)
@@ -67,7 +68,7 @@ func TestIdempotentWritesOnServers(t *testing.T) {
 }
 
 func TestNullAndEmptyDataOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		for i, data := range [][]byte{nil, {}, {0}} {
@@ -92,7 +93,7 @@ func TestNullAndEmptyDataOnServers(t *testing.T) {
 }
 
 func TestChildrenOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		names, stat, err := zk.ChildrenStat(ctx, "/")
@@ -117,7 +118,7 @@ func TestChildrenOnServers(t *testing.T) {
 }
 
 func TestNonASCIINamesOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		names := []string{"Größe", "日本語", "имя", "with space", "\u00a0nbsp", "\uffef", "...", ".a"}
@@ -146,7 +147,7 @@ func TestNonASCIINamesOnServers(t *testing.T) {
 }
 
 func TestLargeValuesOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		data := bytes.Repeat([]byte("0123456789abcdef"), 500<<10/16)
@@ -181,7 +182,7 @@ func TestLargeValuesOnServers(t *testing.T) {
 }
 
 func TestDeleteRecursiveAmongRivals(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 40*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		txn := zk.Txn().Create("/tree", nil)
@@ -220,7 +221,7 @@ func TestDeleteRecursiveAmongRivals(t *testing.T) {
 }
 
 func TestTreeQuestionsOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		for _, path := range []string{"/a", "/a/b", "/a/b/c", "/ab"} {
@@ -285,7 +286,7 @@ func TestSyncShowsOthersWrites(t *testing.T) {
 }
 
 func TestChrootOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		base := fresh(t, connect(t, c.Hosts()))
 		root := base.Root() + "/x/y"

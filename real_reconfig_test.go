@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
@@ -77,7 +78,7 @@ func TestReconfigureAnEnsemble(t *testing.T) {
 }
 
 func TestReconfigRefusals(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := connect(t, c.Hosts())
 		_, _, err := zk.Reconfig(ctx, gazoo.Reconfiguration{Leaving: []string{"3"}, Version: gazoo.AnyConfig})
@@ -106,7 +107,7 @@ func TestReconfigRefusals(t *testing.T) {
 }
 
 func TestFourLetterWordsOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := connect(t, c.Hosts())
 		for word, want := range map[string]string{

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
@@ -45,7 +46,7 @@ func TestDigestMD5OnServer(t *testing.T) {
 	must(t, err)
 	id := bob.SessionID()
 	for i := range 3 {
-		if ch := cut(t, apache{e}, bob); !ch.Resumed {
+		if ch := cut(t, cluster.Apache{Ensemble: e}, bob); !ch.Resumed {
 			t.Errorf("reconnect %d: %+v, want the session resumed", i, ch)
 		}
 		if data, _, err := bob.Get(ctx, "/mine"); err != nil || string(data) != "1" {
@@ -93,7 +94,7 @@ func TestWrongSASLPasswordOnServer(t *testing.T) {
 
 // A server without SASL answers without a token, which is no login.
 func TestServerWithoutSASL(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		_, err := gazoo.Connect(deadline(t, 30*time.Second), c.Hosts(), gazoo.WithSASL(gazoo.DigestMD5("bob", "secret")))
 		wantErr(t, "Connect", err, gazoo.ErrAuthFailed)
 		if err == nil || !strings.Contains(err.Error(), "has no SASL") {

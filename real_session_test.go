@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
 func TestTimeoutIsNegotiatedByServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		for ask, want := range map[time.Duration]time.Duration{
 			500 * time.Millisecond: time.Second, // two ticks
 			5 * time.Second:        5 * time.Second,
@@ -32,7 +33,7 @@ func TestTimeoutIsNegotiatedByServers(t *testing.T) {
 }
 
 func TestSessionIsTakenOver(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 40*time.Second)
 		observer := fresh(t, connect(t, c.Hosts()))
 		first := connect(t, c.Hosts()+observer.Root())
@@ -70,7 +71,7 @@ func TestSessionIsTakenOver(t *testing.T) {
 }
 
 func TestWrongPasswordIsAnExpiry(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		owner := fresh(t, connect(t, c.Hosts()))
 		_, err := owner.Create(ctx, "/eph", nil, gazoo.Ephemeral())
@@ -88,7 +89,7 @@ func TestWrongPasswordIsAnExpiry(t *testing.T) {
 		}
 		// Apache's server closes the owner's connection for it, when it is the one that was asked.
 		// Nobody ever ends the session.
-		if _, ours := c.(*embedded); !ours && serverIndex(t, c, owner) == serverIndex(t, c, thief) {
+		if _, apache := c.(cluster.Apache); apache && serverIndex(t, c, owner) == serverIndex(t, c, thief) {
 			if ch := awaitState(t, sub, gazoo.StateConnected); !ch.Resumed {
 				t.Errorf("the owner is back with %+v, want its session", ch)
 			}
@@ -106,7 +107,7 @@ func TestWrongPasswordIsAnExpiry(t *testing.T) {
 // Cut off for longer than the time-out: the client says so before any server does, nobody
 // waits for ever, and a new session follows.
 func TestCutOffLongerThanTheTimeout(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 60*time.Second)
 		const timeout = 3 * time.Second
 		zk := fresh(t, connect(t, c.Proxied(), gazoo.WithSessionTimeout(timeout)))
@@ -164,7 +165,7 @@ func TestCutOffLongerThanTheTimeout(t *testing.T) {
 }
 
 func TestSessionOutlivesTheServerItIsOn(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 80*time.Second)
 		zk := fresh(t, connect(t, c.Hosts(), gazoo.WithSessionTimeout(30*time.Second)))
 		_, err := zk.Create(ctx, "/eph", nil, gazoo.Ephemeral())
@@ -311,7 +312,7 @@ func TestFrozenServerIsLeft(t *testing.T) {
 	if limit := 2*timeout/3 + time.Second; took > limit || !ch.Resumed || ch.Session != session {
 		t.Errorf("moved after %v with %+v, want within %v and the session resumed", took, ch, limit)
 	}
-	if now := serverIndex(t, apache{e}, zk); now == frozen {
+	if now := serverIndex(t, cluster.Apache{Ensemble: e}, zk); now == frozen {
 		t.Errorf("on server %d, the frozen one", now)
 	}
 }
@@ -384,7 +385,7 @@ func TestOneSocketPerClient(t *testing.T) {
 }
 
 func TestCloseDrainsOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		observer := fresh(t, connect(t, c.Hosts()))
 		zk := connect(t, c.Hosts()+observer.Root())

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 	"github.com/gazoo-zk/gazoo/internal/leak"
 )
@@ -58,7 +59,7 @@ func TestEnsembleStorm(t *testing.T) {
 	ctx := deadline(t, duration+2*time.Minute)
 	s := &storm{t: t, stop: make(chan struct{}), saw: make(chan int, stormWatches)}
 	accepted := make([]int, e.Len())
-	for i, p := range proxies(apache{e}) {
+	for i, p := range proxies(cluster.Apache{Ensemble: e}) {
 		accepted[i] = p.Accepted() + p.Refused()
 	}
 	var changes []*stormStates
@@ -344,7 +345,7 @@ func (s *storm) checkSockets(e *ensemble.Ensemble, before []int) int64 {
 		dials += k.dials.Load()
 		tries += k.tries.Load()
 	}
-	for i, p := range proxies(apache{e}) {
+	for i, p := range proxies(cluster.Apache{Ensemble: e}) {
 		seen += int64(p.Accepted() + p.Refused() - before[i])
 	}
 	if seen < dials || seen > tries {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/faultproxy"
 )
 
@@ -97,7 +98,7 @@ func awaitSnap[S any](t *testing.T, ch <-chan S, what string, ok func(S) bool) i
 }
 
 func TestSurvivingWatchesOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 60*time.Second)
 		zk := fresh(t, connect(t, c.Proxied(), gazoo.WithSessionTimeout(20*time.Second)))
 		data := follow(t, func(ctx context.Context) iter.Seq2[gazoo.DataSnapshot, error] { return zk.WatchData(ctx, "/n") })
@@ -164,7 +165,7 @@ func TestSurvivingWatchesOnServers(t *testing.T) {
 }
 
 func TestEventsMissedWhileAwayComeOnce(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 40*time.Second)
 		var log watchLog
 		zk := fresh(t, connect(t, c.Proxied(), gazoo.WithHook(&log)))
@@ -232,7 +233,7 @@ func TestEventsMissedWhileAwayComeOnce(t *testing.T) {
 }
 
 func TestNoDuplicateEventsAfterRestarts(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 90*time.Second)
 		var log watchLog
 		zk := fresh(t, connect(t, c.Hosts(), gazoo.WithHook(&log), gazoo.WithSessionTimeout(30*time.Second)))
@@ -291,7 +292,7 @@ func isSetWatches(frame []byte) bool {
 func TestCutsDuringRegistration(t *testing.T) {
 	for _, dir := range []faultproxy.Dir{faultproxy.Upstream, faultproxy.Downstream} {
 		t.Run(dir.String(), func(t *testing.T) {
-			forEach(t, func(t *testing.T, c cluster) {
+			cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 				ctx := deadline(t, 40*time.Second)
 				var log watchLog
 				zk := fresh(t, connect(t, c.Proxied(), gazoo.WithHook(&log)))
@@ -340,7 +341,7 @@ func TestCutsDuringRegistration(t *testing.T) {
 }
 
 func TestExpiryEndsWhatTheSessionHeld(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 40*time.Second)
 		zk := fresh(t, connect(t, c.Proxied()))
 		_, err := zk.Create(ctx, "/n", nil)

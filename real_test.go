@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/faultproxy"
 )
 
@@ -63,7 +64,7 @@ func pending(t *testing.T, what string, w *gazoo.Watch) {
 }
 
 // proxies returns the proxy in front of each server.
-func proxies(c cluster) []*faultproxy.Proxy {
+func proxies(c cluster.Cluster) []*faultproxy.Proxy {
 	list := make([]*faultproxy.Proxy, c.Len())
 	for i := range list {
 		list[i] = c.Proxy(i)
@@ -72,7 +73,7 @@ func proxies(c cluster) []*faultproxy.Proxy {
 }
 
 // cut breaks a proxied client's connection and waits until it is back.
-func cut(t *testing.T, c cluster, zk *gazoo.Client) gazoo.StateChange {
+func cut(t *testing.T, c cluster.Cluster, zk *gazoo.Client) gazoo.StateChange {
 	t.Helper()
 	sub := zk.SubscribeState()
 	for _, p := range proxies(c) {
@@ -82,7 +83,7 @@ func cut(t *testing.T, c cluster, zk *gazoo.Client) gazoo.StateChange {
 }
 
 // away keeps a proxied client off its servers while f runs and waits until it is back.
-func away(t *testing.T, c cluster, zk *gazoo.Client, f func()) gazoo.StateChange {
+func away(t *testing.T, c cluster.Cluster, zk *gazoo.Client, f func()) gazoo.StateChange {
 	t.Helper()
 	sub := zk.SubscribeState()
 	for _, p := range proxies(c) {
@@ -99,7 +100,7 @@ func away(t *testing.T, c cluster, zk *gazoo.Client, f func()) gazoo.StateChange
 
 // expire ends a proxied client's session by closing it through a connection of its own, and
 // waits until the client has a new one.
-func expire(t *testing.T, c cluster, zk *gazoo.Client) gazoo.StateChange {
+func expire(t *testing.T, c cluster.Cluster, zk *gazoo.Client) gazoo.StateChange {
 	t.Helper()
 	saved := zk.Session().Saved()
 	return away(t, c, zk, func() {
@@ -114,7 +115,7 @@ func expire(t *testing.T, c cluster, zk *gazoo.Client) gazoo.StateChange {
 
 // serverIndex tells which server a client is connected to. Followers drop their clients when
 // the leader goes, so it may have to wait.
-func serverIndex(t *testing.T, c cluster, zk *gazoo.Client) int {
+func serverIndex(t *testing.T, c cluster.Cluster, zk *gazoo.Client) int {
 	t.Helper()
 	ctx, addr := deadline(t, 30*time.Second), ""
 	for addr == "" {

@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 )
 
 func TestTransactionOfEverything(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		txn := zk.Txn()
@@ -55,7 +56,7 @@ func TestTransactionOfEverything(t *testing.T) {
 }
 
 func TestTransactionCreateStatOnOldServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		results, err := zk.Txn().CreateStat("/a", nil).CreateStat("/s-", nil, gazoo.Sequential()).Create("/c", nil, gazoo.Container()).Commit(ctx)
@@ -79,7 +80,7 @@ func TestTransactionCreateStatOnOldServers(t *testing.T) {
 }
 
 func TestTransactionFailureNamesTheCulprit(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Create(ctx, "/old", nil)
@@ -139,7 +140,7 @@ func TestTransactionFailureNamesTheCulprit(t *testing.T) {
 }
 
 func TestMultiReadOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 20*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		_, err := zk.Txn().Create("/a", []byte("data")).Create("/a/b", nil).Create("/a/c", []byte{}).Commit(ctx)
@@ -170,7 +171,7 @@ func TestMultiReadOnServers(t *testing.T) {
 }
 
 func TestTransactionOfThousands(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		txn := zk.Txn()

@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 )
 
 func TestOneShotWatchesOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		other := connect(t, c.Hosts()+zk.Root())
@@ -74,7 +75,7 @@ func TestOneShotWatchesOnServers(t *testing.T) {
 
 // A client never reads new data before it was told of the change.
 func TestEventsComeBeforeReplies(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		other := connect(t, c.Hosts()+zk.Root())
@@ -158,7 +159,7 @@ var (
 )
 
 func TestStreamsOnServers(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		persistent, err := zk.Watch(ctx, "/n")
@@ -180,7 +181,7 @@ func TestStreamsOnServers(t *testing.T) {
 // On ZooKeeper 3.8 a path has one watch mode per table: what is set last replaces what was
 // there. All kinds on one path must work all the same, in whatever order they are set.
 func TestAllKindsOfWatchesOnOnePath(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 40*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		kinds := []string{"persistent", "recursive", "one-shot"}
@@ -259,7 +260,7 @@ func serverWatches(t *testing.T, zk *gazoo.Client) string {
 }
 
 func TestClosedWatchesLeaveTheServer(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Addr(0)))
 		_, err := zk.Create(ctx, "/n", nil)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/internal/peer"
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
@@ -86,7 +87,7 @@ func TestWalkLeavesOutWhatVanishes(t *testing.T) {
 }
 
 func TestSetACLRecursive(t *testing.T) {
-	forEach(t, func(t *testing.T, c cluster) {
+	cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) {
 		ctx := deadline(t, 30*time.Second)
 		zk := fresh(t, connect(t, c.Hosts()))
 		for _, p := range []string{"/a/b/c", "/a/d"} {

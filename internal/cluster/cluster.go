@@ -1,4 +1,11 @@
-package gazoo_test
+// Package cluster is what tests run against, whatever it is: Apache's servers, or ours.
+//
+//	func TestMain(m *testing.M) { leak.Main(cluster.WithShared(m)) }
+//
+//	func TestX(t *testing.T) {
+//		cluster.ForEach(t, func(t *testing.T, c cluster.Cluster) { … c.Hosts() … })
+//	}
+package cluster
 
 import (
 	"os"
@@ -12,8 +19,8 @@ import (
 	"github.com/gazoo-zk/gazoo/zkserver"
 )
 
-// cluster is what tests run against: Apache's servers, or ours.
-type cluster interface {
+// Cluster is one target: servers, each with a proxy in front of it.
+type Cluster interface {
 	Hosts() string   // connect string
 	Proxied() string // the same, each server through its proxy
 	Len() int
@@ -26,27 +33,29 @@ type cluster interface {
 	Restart(i int) error
 }
 
-// apache is an ensemble as a cluster.
-type apache struct{ *ensemble.Ensemble }
+// Apache is an ensemble as a cluster.
+type Apache struct{ *ensemble.Ensemble }
 
-func (a apache) Addr(i int) string   { return a.Server(i).Addr() }
-func (a apache) Kill(i int) error    { return a.Server(i).Kill() }
-func (a apache) Start(i int) error   { return a.Server(i).Start() }
-func (a apache) Restart(i int) error { return a.Server(i).Restart() }
+func (a Apache) Addr(i int) string   { return a.Server(i).Addr() }
+func (a Apache) Kill(i int) error    { return a.Server(i).Kill() }
+func (a Apache) Start(i int) error   { return a.Server(i).Start() }
+func (a Apache) Restart(i int) error { return a.Server(i).Restart() }
 
-// embeddedTarget is the name of the embedded server beside those of package ensemble.
-const embeddedTarget = "embedded"
+// Embedded is the name of the embedded server's target, beside those of package ensemble.
+const Embedded = "embedded"
 
-// forEach runs f as one subtest for each target, on a shared cluster: see [ensemble.ForEach].
-func forEach(t *testing.T, f func(t *testing.T, c cluster)) {
+// ForEach runs f as one subtest for each target that the environment allows (see [ensemble.TargetsVariable]), on a
+// cluster that the tests of the process share and that is whole again for each. Tests that share it do not run in
+// parallel, and use znodes of their own: data stays.
+func ForEach(t *testing.T, f func(t *testing.T, c Cluster)) {
 	t.Helper()
-	if ensemble.TargetEnabled(embeddedTarget) {
-		t.Run(embeddedTarget, func(t *testing.T) { f(t, sharedEmbedded(t)) })
+	if ensemble.TargetEnabled(Embedded) {
+		t.Run(Embedded, func(t *testing.T) { f(t, sharedEmbedded(t)) })
 		if !slices.ContainsFunc(ensemble.Kinds(), func(k ensemble.Kind) bool { return ensemble.TargetEnabled(string(k)) }) {
 			return
 		}
 	}
-	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) { f(t, apache{e}) })
+	ensemble.ForEach(t, func(t *testing.T, e *ensemble.Ensemble) { f(t, Apache{e}) })
 }
 
 // embedded is one embedded server on a directory, with a proxy in front of it.
@@ -57,7 +66,7 @@ type embedded struct {
 	srv   *zkserver.Server // nil while it is down
 }
 
-// shared is the server of the whole run. Tests that share it do not run in parallel.
+// shared is the embedded server of the whole run.
 var shared struct {
 	sync.Mutex
 	e *embedded
@@ -69,14 +78,27 @@ func sharedEmbedded(t *testing.T) *embedded {
 	defer shared.Unlock()
 	if shared.e == nil {
 		e, err := newEmbedded()
-		must(t, err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		shared.e = e
 	}
-	must(t, shared.e.restore())
+	if err := shared.e.restore(); err != nil {
+		t.Fatal(err)
+	}
 	return shared.e
 }
 
-// closeEmbedded ends it behind the last test.
+// WithShared wraps the M of a TestMain so that what ForEach started is closed when the tests are over.
+func WithShared(m ensemble.Runner) ensemble.Runner { return closing{ensemble.WithShared(m)} }
+
+type closing struct{ ensemble.Runner }
+
+func (c closing) Run() int {
+	defer closeEmbedded()
+	return c.Runner.Run()
+}
+
 func closeEmbedded() {
 	shared.Lock()
 	defer shared.Unlock()

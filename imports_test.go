@@ -31,19 +31,21 @@ var allowed = map[string][]string{
 	"internal/measure":         {"", "internal/ensemble", "internal/zkdisk", "internal/ztree", "zkproto"},
 
 	// Recipes use the exported client and each other, nothing else: that shows that the client is enough.
-	"recipes/barrier":             {""},
+	"recipes/barrier":             {"", "recipes/internal/owned"},
 	"recipes/cache":               {""},
 	"recipes/counter":             {"", "recipes/lock"},
 	"recipes/discovery":           {"", "recipes/cache", "recipes/membership"},
-	"recipes/election":            {"", "recipes/internal/contend"},
-	"recipes/internal/contend":    {""},
-	"recipes/internal/recipetest": {"", "internal/cluster", "internal/leak", "zktest"},
+	"recipes/election":            {"", "recipes/internal/contend", "recipes/internal/owned", "recipes/tenure"},
+	"recipes/internal/contend":    {"", "recipes/internal/owned"},
+	"recipes/internal/owned":      {""},
+	"recipes/internal/recipetest": {"", "internal/cluster", "internal/leak", "internal/zkdisk", "internal/ztree", "zkserver", "zktest"},
 	"recipes/lease":               {"", "recipes/lock"},
-	"recipes/lock":                {"", "recipes/internal/contend"},
-	"recipes/membership":          {""},
+	"recipes/lock":                {"", "recipes/internal/contend", "recipes/internal/owned", "recipes/tenure"},
+	"recipes/membership":          {"", "recipes/internal/owned"},
 	"recipes/model":               {"", "recipes/cache"},
 	"recipes/partition":           {"", "recipes/lock", "recipes/membership"},
-	"recipes/queue":               {"", "recipes/internal/contend"},
+	"recipes/queue":               {"", "recipes/internal/owned", "recipes/lock", "recipes/tenure"},
+	"recipes/tenure":              {""},
 	"recipes/tree":                {""},
 }
 

@@ -1,0 +1,117 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/contend"
+	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/tenure"
+)
+
+// Errors of this package. What ends a held lock is the cause of its context.
+var (
+	ErrBusy     = contend.ErrBusy    // of a try: somebody else holds it, or is ahead
+	ErrLost     = tenure.ErrLost     // it is not held any more, or that is in doubt
+	ErrReleased = tenure.ErrReleased // its holder gave it up
+)
+
+// Mutex is a fair lock that one contender at a time holds, among all programs that use its path. Safe for concurrent
+// use: every Lock is a contender of its own, those of one Mutex too. It needs no close.
+type Mutex struct {
+	zk   *gazoo.Client
+	path string
+	cfg  *config
+	role contend.Role
+}
+
+// New makes a lock at a path. Nothing is sent.
+//
+// Errors: [gazoo.ErrBadArguments], every problem at once.
+func New(zk *gazoo.Client, path string, opts ...Option) (*Mutex, error) {
+	cfg, err := configure(zk, path, opts, contend.Exclusive)
+	if err != nil {
+		return nil, fmt.Errorf("new lock: %w", err)
+	}
+	return &Mutex{zk: zk, path: path, cfg: cfg}, nil
+}
+
+// Path returns the path of the lock.
+func (m *Mutex) Path() string { return m.path }
+
+// Held is a lock that is held: see [tenure.Tenure] for what it promises. Release it.
+type Held struct {
+	*tenure.Tenure
+	entry *contend.Entry
+}
+
+// Lock waits until it holds the lock. It survives lost connections and, at the end of the queue, lost sessions.
+//
+// Errors: the context's, and no contender is left then (one that cannot be deleted at once is deleted in the background);
+// [gazoo.ErrNoAuth]; with [WithOneSession] those of the session; [gazoo.ErrClosed].
+func (m *Mutex) Lock(ctx context.Context) (*Held, error) { return m.acquire(ctx, false) }
+
+// TryLock is Lock that does not wait for other contenders.
+//
+// Errors: [ErrBusy] and those of Lock.
+func (m *Mutex) TryLock(ctx context.Context) (*Held, error) { return m.acquire(ctx, true) }
+
+// Do runs fn while the lock is held, with a context that ends when the lock is lost, or ctx ends; and releases it. The
+// error is fn's, and else that of the lock: one that was lost while fn ran is an [ErrLost], though fn may have succeeded.
+func (m *Mutex) Do(ctx context.Context, fn func(ctx context.Context, held *Held) error) error {
+	held, err := m.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer held.Release(ctx)
+	work, cancel := context.WithCancelCause(held.Context())
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+	if err := fn(work, held); err != nil {
+		return err
+	}
+	return held.Release(ctx)
+}
+
+func (m *Mutex) acquire(ctx context.Context, try bool) (*Held, error) {
+	for {
+		entry, err := m.queue().Acquire(ctx, try)
+		if err != nil {
+			return nil, fmt.Errorf("lock %s: %w", m.path, err)
+		}
+		held, err := m.hold(ctx, entry)
+		if err == nil {
+			return held, nil
+		}
+		entry.Leave()
+		if m.cfg.once || ctx.Err() != nil || !errors.Is(err, ErrLost) && !owned.Gone(err) {
+			return nil, fmt.Errorf("lock %s: %w", m.path, err)
+		}
+	}
+}
+
+func (m *Mutex) queue() *contend.Queue {
+	c := m.cfg
+	return &contend.Queue{
+		ZK: m.zk, Dir: m.path, Style: c.style.Style, Reader: c.reader, Role: m.role, Data: c.data, ACL: c.acl,
+		Persistent: c.lasting, OneSession: c.once, Waiting: c.waiting,
+	}
+}
+
+// hold begins the tenure of a contender whose turn it is.
+func (m *Mutex) hold(ctx context.Context, entry *contend.Entry) (*Held, error) {
+	held := &Held{entry: entry}
+	session := entry.Session
+	if m.cfg.lasting {
+		session = nil
+	}
+	opts := m.cfg.tenureOptions()
+	var err error
+	held.Tenure, err = tenure.Begin(ctx, m.zk, session, entry.Path, entry.Czxid, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return held, nil
+}

@@ -1,0 +1,48 @@
+package tenure
+
+import (
+	"errors"
+
+	"github.com/gazoo-zk/gazoo"
+)
+
+// run watches the znode until the tenure ends, and deletes what a lost one leaves behind.
+func (t *Tenure) run(stop func() bool) {
+	defer close(t.ended)
+	defer stop()
+	if t.cfg.quorum && t.session != nil {
+		verified := make(chan struct{})
+		go func() { defer close(verified); t.keepVerified() }()
+		defer func() { <-verified }()
+	}
+	for t.watching.Err() == nil {
+		t.look()
+	}
+	// A session that was merely presumed expired may come back, and with it the znode. What is released is the
+	// business of Release.
+	if !t.released.Load() {
+		t.discard()
+	}
+}
+
+// look reads the znode and waits until something happens to it.
+func (t *Tenure) look() {
+	data, stat, watch, err := t.zk.GetW(t.watching, t.path)
+	switch {
+	case err == nil:
+	case errors.Is(err, gazoo.ErrNoNode):
+		t.lose(ErrDeleted)
+		return
+	case over(err) && t.session == nil, errors.Is(err, gazoo.ErrConnectionLoss) && !over(err):
+		return // the next one waits for a connection
+	default:
+		t.lose(err)
+		return
+	}
+	defer watch.Close()
+	if t.cfg.changed != nil {
+		t.cfg.changed(data, stat)
+	}
+	// Whatever ends the watch, the next look tells what has become of the znode.
+	watch.Wait(t.watching)
+}

@@ -126,8 +126,16 @@ func (r Reader) Parse(name string) (Contender, bool) {
 	if !ok {
 		return Contender{}, false
 	}
-	role, ok := r.role(prefix)
-	return Contender{name, seq, role}, ok
+	if role, ok := r.role(prefix); ok {
+		return Contender{name, seq, role}, true
+	}
+	// A dash in front of ten digits may be the sign or the end of the prefix. Where the prefix is a known one only
+	// without it, it is the sign.
+	if prefix, dash := strings.CutSuffix(prefix, "-"); dash {
+		role, ok := r.role(prefix)
+		return Contender{name, -seq, role}, ok
+	}
+	return Contender{}, false
 }
 
 func (r Reader) role(prefix string) (Role, bool) {

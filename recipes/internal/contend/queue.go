@@ -3,6 +3,7 @@ package contend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/gazoo-zk/gazoo"
@@ -51,8 +52,12 @@ func (q *Queue) Enter(ctx context.Context, s *gazoo.Session) (*Entry, error) {
 	}
 	e := &Entry{Node: node, q: q, zk: q.ZK.InSession(s)}
 	name := gazoo.BaseName(node.Path)
-	_, seq, _ := gazoo.SequenceOf(name)
-	e.Contender = Contender{name, seq, q.Role}
+	var ok bool
+	if e.Contender, ok = q.Reader.Parse(name); !ok {
+		// It would look like a contender that somebody deletes again and again.
+		e.Leave()
+		return nil, fmt.Errorf("contender %s is not read back as one of style %s", name, q.Style.Name)
+	}
 	return e, nil
 }
 

@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"internal/measure":         {"", "internal/ensemble", "internal/zkdisk", "internal/ztree", "zkproto"},
 
 	// Recipes use the exported client and each other, nothing else: that shows that the client is enough.
-	"recipes/barrier":             {"", "recipes/internal/owned"},
+	"recipes/barrier":             {"", "recipes/internal/owned", "recipes/tenure"},
 	"recipes/cache":               {""},
 	"recipes/counter":             {"", "recipes/lock"},
 	"recipes/discovery":           {"", "recipes/cache", "recipes/membership"},

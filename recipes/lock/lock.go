@@ -109,7 +109,7 @@ func (m *Mutex) hold(ctx context.Context, entry *contend.Entry) (*Held, error) {
 	}
 	opts := m.cfg.tenureOptions()
 	var err error
-	held.Tenure, err = tenure.Begin(ctx, m.zk, session, entry.Path, entry.Czxid, opts...)
+	held.Tenure, err = tenure.Begin(ctx, m.zk, session, entry.Path, entry.Token, opts...)
 	if err != nil {
 		return nil, err
 	}

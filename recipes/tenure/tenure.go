@@ -98,7 +98,8 @@ func (t *Tenure) Err() error {
 	return context.Cause(t.ctx)
 }
 
-// Token returns the fencing token: a zxid, and higher than that of everybody who held the same thing before.
+// Token returns the fencing token: a zxid, higher than the token of everybody who held the same thing before, whatever
+// became of sessions, of the directory and of its counter.
 func (t *Tenure) Token() int64 { return t.token.Load() }
 
 // Path returns the znode that stands for it.

@@ -90,6 +90,11 @@ func (s Style) Has(role Role) bool {
 	return s.make != nil && (role == Exclusive || !s.exclusiveOnly)
 }
 
+// NameAt makes a name that stands at the place of another contender: with its number, of this style.
+func (s Style) NameAt(c Contender, id owned.GUID, session int64, role Role) string {
+	return fmt.Sprintf("%s%010d", s.make(id, session, role), c.Seq)
+}
+
 // Contender is a child that takes part.
 type Contender struct {
 	Name string

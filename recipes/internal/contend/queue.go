@@ -29,12 +29,19 @@ type Queue struct {
 	OneSession bool
 	// Waiting is told, before each wait, how many contenders are ahead.
 	Waiting func(ahead int)
+	// Granted, when set, is shown the data of this one's znode before each wait, and whenever it changes while waiting.
+	// It returns true when the place has become the first by that: the entry is what it made of it.
+	Granted func(ctx context.Context, e *Entry, data []byte) (bool, error)
 }
 
 // Entry is a place in the queue.
 type Entry struct {
 	owned.Node
 	Contender
+	// Token is the fencing token, once Wait has returned: the zxid of the newest change of the directory in the list that
+	// showed that it was this one's turn. Whoever held before has left it by a later change than its own list showed, so
+	// tokens grow from holder to holder, also where a znode takes the place of an older one.
+	Token int64
 	q  *Queue
 	zk *gazoo.Client // bound to the session that owns the znode
 }
@@ -90,7 +97,7 @@ var errVanished = errors.New("contender deleted by others")
 // Wait waits until it is this one's turn. The decision is always made from a fresh list.
 func (e *Entry) Wait(ctx context.Context, try bool) error {
 	for {
-		list, err := e.List(ctx)
+		list, token, err := e.list(ctx)
 		switch {
 		case err == nil:
 		case owned.Passing(err) && ctx.Err() == nil:
@@ -105,6 +112,7 @@ func (e *Entry) Wait(ctx context.Context, try bool) error {
 		ahead, blocked := Blocker(list, me)
 		switch {
 		case !blocked:
+			e.Token = token
 			return nil
 		case try:
 			return ErrBusy
@@ -112,7 +120,7 @@ func (e *Entry) Wait(ctx context.Context, try bool) error {
 		if e.q.Waiting != nil {
 			e.q.Waiting(me)
 		}
-		if err := e.await(ctx, ahead); err != nil {
+		if granted, err := e.await(ctx, ahead); granted || err != nil {
 			return err
 		}
 	}
@@ -130,9 +138,15 @@ func Blocker(list []Contender, me int) (Contender, bool) {
 
 // List returns the contenders, in order, as this one's session sees them. A missing directory has none.
 func (e *Entry) List(ctx context.Context) ([]Contender, error) {
-	names, err := e.zk.Children(ctx, e.q.Dir)
+	list, _, err := e.list(ctx)
+	return list, err
+}
+
+// list also returns the zxid of the directory's newest change.
+func (e *Entry) list(ctx context.Context) ([]Contender, int64, error) {
+	names, stat, err := e.zk.ChildrenStat(ctx, e.q.Dir)
 	if err != nil && !errors.Is(err, gazoo.ErrNoNode) {
-		return nil, err
+		return nil, 0, err
 	}
 	list := e.q.Reader.Read(names)
 	// A create that was sent twice, because its answer was lost, may in the end have been applied twice.
@@ -144,32 +158,85 @@ func (e *Entry) List(ctx context.Context) ([]Contender, error) {
 			double.Discard(e.q.ZK)
 		}
 		return twin
-	}), nil
+	}), stat.Pzxid, nil
 }
 
-// await waits until something has happened to a contender.
-func (e *Entry) await(ctx context.Context, c Contender) error {
+// await waits until something has happened to a contender, or this one's turn was granted.
+func (e *Entry) await(ctx context.Context, c Contender) (granted bool, err error) {
+	var own *gazoo.Watch
+	if e.q.Granted != nil {
+		data, _, watch, err := e.watch(ctx, e.Name)
+		if watch == nil {
+			return false, orVanished(err)
+		}
+		defer watch.Close()
+		if granted, err := e.q.Granted(ctx, e, data); granted || err != nil {
+			return granted, err
+		}
+		own = watch
+	}
+	_, _, ahead, err := e.watch(ctx, c.Name)
+	if ahead == nil {
+		return false, err
+	}
+	defer ahead.Close()
+	return false, either(ctx, ahead, own)
+}
+
+// watch reads a child with a watch. It returns no watch when the child is missing, and then no error.
+func (e *Entry) watch(ctx context.Context, name string) ([]byte, gazoo.Stat, *gazoo.Watch, error) {
 	for {
-		_, _, watch, err := e.zk.GetW(ctx, child(e.q.Dir, c.Name))
+		data, stat, watch, err := e.zk.GetW(ctx, child(e.q.Dir, name))
 		switch {
 		case errors.Is(err, gazoo.ErrNoNode):
-			return nil
+			return nil, stat, nil, nil
 		case owned.Passing(err) && ctx.Err() == nil:
 			continue
-		case err != nil:
-			return err
 		}
-		_, err = watch.Wait(ctx)
-		watch.Close()
-		if err != nil && (ctx.Err() != nil || owned.Gone(err)) {
-			return err
-		}
-		return nil
+		return data, stat, watch, err
 	}
+}
+
+func orVanished(err error) error {
+	if err == nil {
+		return errVanished
+	}
+	return err
+}
+
+// either waits until one of two watches has ended; the second may be nil. That a watch ends for a reason that is not the
+// session's end is no error: the next list tells what has happened.
+func either(ctx context.Context, one, two *gazoo.Watch) error {
+	var second <-chan struct{}
+	if two != nil {
+		second = two.Done()
+	}
+	ended := one
+	select {
+	case <-one.Done():
+	case <-second:
+		ended = two
+	case <-ctx.Done():
+		_, err := one.Wait(ctx)
+		return err
+	}
+	if _, err := ended.Result(); owned.Gone(err) {
+		return err
+	}
+	return nil
 }
 
 // Leave gives the place up, in the background.
 func (e *Entry) Leave() { e.Discard(e.q.ZK) }
+
+// Replace makes another znode of the same session, which has been made in the transaction czxid that removed the holder,
+// this one's place, and returns the former.
+func (e *Entry) Replace(path string, id owned.GUID, czxid int64) (former string) {
+	former = e.Path
+	e.Path, e.GUID, e.Czxid, e.Token = path, id, czxid, czxid
+	e.Contender, _ = e.q.Reader.Parse(gazoo.BaseName(path))
+	return former
+}
 
 // Client returns the client, bound to the session that owns the place.
 func (e *Entry) Client() *gazoo.Client { return e.zk }

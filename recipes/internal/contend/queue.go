@@ -42,8 +42,8 @@ type Entry struct {
 	// showed that it was this one's turn. Whoever held before has left it by a later change than its own list showed, so
 	// tokens grow from holder to holder, also where a znode takes the place of an older one.
 	Token int64
-	q  *Queue
-	zk *gazoo.Client // bound to the session that owns the znode
+	q     *Queue
+	zk    *gazoo.Client // bound to the session that owns the znode
 }
 
 // Enter takes a place at the end, in session s.

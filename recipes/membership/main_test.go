@@ -22,6 +22,13 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
+// soon returns a context for cleaning up, which ends within a second.
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // newNode makes a node, waits for its znode, and closes it with the test.
 func newNode(t testing.TB, zk *gazoo.Client, path, data string, opts ...membership.Option) *membership.PersistentNode {
 	t.Helper()
@@ -39,9 +46,7 @@ func startNode(t testing.TB, zk *gazoo.Client, path, data string, opts ...member
 		t.Fatalf("NewPersistentNode(%s): %v", path, err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if err := n.Close(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		if err := n.Close(soon(t)); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Close(%s): %v", path, err)
 		}
 	})

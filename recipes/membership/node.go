@@ -230,6 +230,13 @@ func (n *PersistentNode) Close(ctx context.Context) error {
 	return err
 }
 
+// abandon is Close that does not wait.
+func (n *PersistentNode) abandon() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, _ = n.remove(ctx) // its error is that it did not wait
+}
+
 // remove is Close that also tells whether there was a znode that it deleted.
 func (n *PersistentNode) remove(ctx context.Context) (bool, error) {
 	n.stop()

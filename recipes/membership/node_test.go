@@ -222,6 +222,21 @@ func TestCloseDuringADisconnect(t *testing.T) {
 	})
 }
 
+// Close deletes its own znode alone, also when somebody else has taken the path meanwhile.
+func TestCloseLeavesWhatIsForeign(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		zk, other := recipetest.Client(t, srv), recipetest.Client(t, srv)
+		n := newNode(t, zk, "/node", "x")
+		if _, err := other.Txn().Delete("/node", gazoo.AnyVersion).Create("/node", []byte("theirs"), gazoo.Ephemeral()).Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Close(within(t, time.Second)); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		waitOwned(t, srv, "/node", "theirs", other.SessionID())
+	})
+}
+
 func TestDriftIsRepaired(t *testing.T) {
 	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
 		zk := recipetest.Client(t, srv)

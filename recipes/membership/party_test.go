@@ -153,12 +153,42 @@ func TestFailedJoinLeavesNothing(t *testing.T) {
 			t.Fatal("the create had not arrived, which proves nothing")
 		}
 		hold.Release()
+		time.Sleep(time.Second)
+		srv.RequireTree(t, "/party")
 		if err := p.Join(within(t, time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
 		if got := members(t, p); len(got) != 1 || !p.Participating() {
 			t.Errorf("Members() = %q, Participating() = %v after joining again", got, p.Participating())
+		}
+	})
+}
+
+// A Leave whose time has run out goes on, and a Join behind it waits for that: its znode has the same name.
+func TestJoinBehindAnUnfinishedLeave(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		zk := recipetest.Client(t, srv)
+		p, err := membership.NewParty(zk, "/party", "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Join(within(t, time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		srv.DropRequest(zktest.OpDelete, "")
+		if left, err := p.Leave(within(t, 10*time.Millisecond)); left || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("Leave = %v, %v, want its deadline", left, err)
+		}
+		if p.Participating() {
+			t.Error("participating while leaving")
+		}
+		if err := p.Join(within(t, time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if r, ok := p.Current(); !ok || r.Count != 1 {
+			t.Errorf("Current() = %+v, %v, want a registration that nobody has deleted", r, ok)
 		}
 	})
 }

@@ -83,6 +83,7 @@ func TestGroupOutlivesSessions(t *testing.T) {
 		a, b := recipetest.Client(t, srv), recipetest.Client(t, srv)
 		one, two := newMember(t, a, "/group", "one", "a"), newMember(t, b, "/group", "two", "b")
 		waitShown(t, one.Roster(), "one=a two=b")
+		waitShown(t, two.Roster(), "one=a two=b")
 		srv.Session(b.SessionID()).BlackHole()
 		waitShown(t, one.Roster(), "one=a")
 		if got := show(two.Roster().Entries()); got != "one=a two=b" || !errors.Is(two.Roster().Err(), membership.ErrStale) {

@@ -402,3 +402,23 @@ func TestQuorumModeEndsBehindAServerThatIsCutOff(t *testing.T) {
 		})
 	}
 }
+
+// The context ends while the answer to the create is lost and cannot be asked for: that is what Lock says.
+func TestDeadlineWhileAnEnqueueIsInDoubt(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		zk := recipetest.Client(t, srv)
+		mu := newLock(t, zk, path)
+		mustRelease(t, mustLock(t, mu))
+		srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpCreate}, Do: zktest.HoldReply(), Times: 1})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		ch := goLock(ctx, mu)
+		waitContenders(t, srv, path, 1)
+		srv.Session(zk.SessionID()).Refuse()
+		if r := <-ch; !errors.Is(r.err, context.DeadlineExceeded) {
+			t.Errorf("Lock: %v, want the deadline", r.err)
+		}
+		srv.Session(zk.SessionID()).Heal()
+		waitContenders(t, srv, path, 0)
+	})
+}

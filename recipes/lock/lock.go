@@ -87,7 +87,7 @@ func (m *Mutex) acquire(ctx context.Context, try bool) (*Held, error) {
 		}
 		entry.Leave()
 		if m.cfg.once || ctx.Err() != nil || !errors.Is(err, ErrLost) && !owned.Gone(err) {
-			return nil, fmt.Errorf("lock %s: %w", m.path, err)
+			return nil, fmt.Errorf("lock %s: %w", m.path, owned.Canceled(ctx, err))
 		}
 	}
 }

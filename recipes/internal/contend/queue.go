@@ -86,7 +86,7 @@ func (q *Queue) Acquire(ctx context.Context, try bool) (*Entry, error) {
 		vanished := errors.Is(err, errVanished)
 		over := owned.Gone(err) || s.Err() != nil && !errors.Is(err, ErrBusy)
 		if ctx.Err() != nil || !vanished && !over || over && q.OneSession {
-			return nil, err
+			return nil, owned.Canceled(ctx, err)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/gazoo-zk/gazoo"
@@ -119,8 +120,15 @@ func Create(ctx context.Context, zk *gazoo.Client, s *gazoo.Session, spec Spec) 
 				return giveUp(ferr)
 			}
 		}
-		if err != nil && (ctx.Err() != nil || s.Err() != nil) {
-			return giveUp(err)
+		if err == nil {
+			continue
+		}
+		// That the connection went is not why this ends: what comes behind Create must not take it for that.
+		if over := s.Err(); over != nil {
+			return giveUp(Canceled(ctx, fmt.Errorf("%w: %w", over, err)))
+		}
+		if ctx.Err() != nil {
+			return giveUp(Canceled(ctx, err))
 		}
 	}
 }
@@ -213,6 +221,19 @@ func Session(ctx context.Context, zk *gazoo.Client) (*gazoo.Session, error) {
 			return nil, err
 		}
 	}
+}
+
+// Canceled returns err and, when ctx has ended, ctx's error and cause with it: a call that gives up because of its context
+// says so, whatever failed last.
+func Canceled(ctx context.Context, err error) error {
+	ended := ctx.Err()
+	if err == nil || ended == nil || errors.Is(err, ended) {
+		return err
+	}
+	if cause := context.Cause(ctx); cause != ended {
+		ended = fmt.Errorf("%w: %w", ended, cause)
+	}
+	return fmt.Errorf("%w: %w", ended, err)
 }
 
 // Gone reports whether err says that a session is over, or must be taken as over, so that what it owned is lost and

@@ -422,3 +422,17 @@ func TestDeadlineWhileAnEnqueueIsInDoubt(t *testing.T) {
 		waitContenders(t, srv, path, 0)
 	})
 }
+
+// A quorum-verified lock whose first write is not answered in time was not to be had by that contender. The next one
+// gets it.
+func TestQuorumModeTriesAgainWhenItCannotBegin(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		mu := newLock(t, recipetest.Client(t, srv), path, lock.WithQuorum())
+		held := srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpMulti}, Do: zktest.HoldReply(), Times: 1})
+		mustRelease(t, mustLock(t, mu))
+		if held.Hits() != 1 {
+			t.Errorf("%d writes without an answer, want 1", held.Hits())
+		}
+		waitContenders(t, srv, path, 0)
+	})
+}

@@ -82,6 +82,9 @@ func (m *Mutex) acquire(ctx context.Context, try bool) (*Held, error) {
 			return nil, fmt.Errorf("lock %s: %w", m.path, err)
 		}
 		held, err := m.hold(ctx, entry)
+		for errors.Is(err, tenure.ErrUnverified) && ctx.Err() == nil {
+			held, err = m.hold(ctx, entry) // it is still its turn, unless the next write finds its znode gone
+		}
 		if err == nil {
 			return held, nil
 		}

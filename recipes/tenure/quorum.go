@@ -2,6 +2,8 @@ package tenure
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -34,9 +36,13 @@ func (p *proof) age() time.Duration {
 
 func (t *Tenure) beginQuorum(ctx context.Context) error {
 	t.proof.renew(time.Now())
-	ctx, cancel := context.WithTimeout(ctx, t.session.Timeout()/2)
+	soon, cancel := context.WithTimeout(ctx, t.session.Timeout()/2)
 	defer cancel()
-	return t.Verify(ctx)
+	err := t.Verify(soon)
+	if err != nil && soon.Err() != nil && ctx.Err() == nil && !errors.Is(err, ErrLost) {
+		err = fmt.Errorf("%w: %s: %w: %w", ErrLost, t.path, ErrUnverified, err)
+	}
+	return err
 }
 
 // keepVerified commits a write from time to time, and ends the tenure when that fails for too long.

@@ -58,6 +58,9 @@ type Tenure struct {
 // one that holds. With a session everything happens in that session and ends with it; the znode is one of its
 // ephemerals. Without one (nil) the znode is persistent, and held until it is deleted. ctx gives its values, and
 // bounds what [Quorum] needs to begin.
+//
+// Errors: with [Quorum] those of [Tenure.Verify]; an [ErrUnverified] says that the first write was not committed in time.
+// The znode is still there then, and another Begin may have more luck.
 func Begin(ctx context.Context, zk *gazoo.Client, s *gazoo.Session, path string, token int64, opts ...Option) (*Tenure, error) {
 	t := &Tenure{base: zk, zk: zk, session: s, path: path, ended: make(chan struct{}), freed: make(chan struct{})}
 	t.token.Store(token)

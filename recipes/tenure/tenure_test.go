@@ -188,8 +188,8 @@ func TestQuorumThatCannotBegin(t *testing.T) {
 		}
 		srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpMulti}, Do: zktest.Ignore()})
 		begin := time.Now()
-		if _, err := tenure.Begin(t.Context(), zk, zk.Session(), path, stat.Czxid, tenure.Quorum()); err == nil {
-			t.Error("Begin: no error")
+		if _, err := tenure.Begin(t.Context(), zk, zk.Session(), path, stat.Czxid, tenure.Quorum()); !errors.Is(err, tenure.ErrUnverified) {
+			t.Errorf("Begin: %v, want ErrUnverified", err)
 		}
 		if took := time.Since(begin); took > recipetest.SessionTimeout/2 {
 			t.Errorf("it took %v, want at most half a session time-out", took)

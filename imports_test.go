@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"recipes/discovery":           {"", "recipes/cache", "recipes/membership"},
 	"recipes/election":            {"", "recipes/internal/contend", "recipes/internal/owned", "recipes/tenure"},
 	"recipes/internal/contend":    {"", "recipes/internal/owned"},
+	"recipes/internal/exclusion":  {"", "internal/ensemble", "internal/faultproxy", "recipes/lock", "recipes/tenure"},
 	"recipes/internal/owned":      {""},
 	"recipes/internal/recipetest": {"", "internal/cluster", "internal/leak", "internal/zkdisk", "internal/ztree", "zkserver", "zktest"},
 	"recipes/lease":               {"", "recipes/lock"},

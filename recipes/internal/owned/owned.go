@@ -97,7 +97,7 @@ func Create(ctx context.Context, zk *gazoo.Client, s *gazoo.Session, spec Spec) 
 		case errors.Is(err, gazoo.ErrNoNode) && spec.Parents != nil:
 			// Somebody may delete the parents again: the loop makes them again.
 			_, err = zk.EnsurePath(ctx, spec.Parent, spec.parentOptions()...)
-			if errors.Is(err, gazoo.ErrNotSupported) { // a server older than containers
+			if errors.Is(err, gazoo.ErrNotSupported) || errors.Is(err, gazoo.ErrUnimplemented) { // a server older than containers
 				_, err = zk.EnsurePath(ctx, spec.Parent)
 			}
 			if err != nil && !lost(err) {

@@ -1,0 +1,194 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gazoo-zk/gazoo"
+)
+
+// Errors of this package.
+var (
+	ErrClosed   = errors.New("cache closed")
+	ErrOutside  = errors.New("path is not in the cached subtree")
+	ErrOverflow = errors.New("cache is full, znodes are missing")
+)
+
+// Cache holds a znode and what is below it. Safe for concurrent use. Close it.
+type Cache[T any] struct {
+	zk    *gazoo.Client
+	path  string
+	codec Codec[T]
+	cfg   *config
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	done   chan struct{} // all goroutines have ended
+	asks   chan ask[T]   // any goroutine → owner
+
+	// The tree is changed by the owner alone, under mu; everybody reads it under mu.
+	mu       sync.RWMutex
+	root     *node[T] // nil when the znode does not exist
+	nodes    int
+	bytes    int64
+	overflow bool
+	status   Sync
+	modified int64         // no change later than this zxid has been applied
+	failed   error         // ends everything, beside Close
+	changed  chan struct{} // made by who waits for a change, closed and dropped at the next one
+	subs     map[*Subscription[T]]struct{}
+}
+
+// Sync says how far a cache can be relied on.
+type Sync struct {
+	Generation int       // how often it has been compared with the server as a whole; 0 before the first time
+	Stale      bool      // it is behind by an unknown amount: a comparison is under way, or there is no connection
+	Since      time.Time // of the change of Stale
+}
+
+// New makes a cache of the znode at a path, which need not exist, and begins to fill it. No server needs to be there.
+//
+// Errors: [gazoo.ErrBadArguments], every problem at once.
+func New[T any](zk *gazoo.Client, path string, codec Codec[T], opts ...Option) (*Cache[T], error) {
+	cfg, err := configure(zk, path, opts)
+	if codec == nil && !cfg.noData {
+		err = errors.Join(err, &gazoo.ArgumentError{Arg: "codec", Reason: "is nil"})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("new cache: %w", err)
+	}
+	c := &Cache[T]{
+		zk: zk, path: path, codec: codec, cfg: cfg, done: make(chan struct{}), asks: make(chan ask[T]),
+		status: Sync{Stale: true, Since: time.Now()}, subs: map[*Subscription[T]]struct{}{},
+	}
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	go newOwner(c).run()
+	return c, nil
+}
+
+// Close ends the cache and waits for its goroutines. What it holds stays readable. It may be called again.
+func (c *Cache[T]) Close() error {
+	c.cancel(ErrClosed)
+	<-c.done
+	return nil
+}
+
+// Path returns the root of the cache.
+func (c *Cache[T]) Path() string { return c.path }
+
+// Synced says how far the cache can be relied on at present.
+func (c *Cache[T]) Synced() Sync {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.status
+}
+
+// Err returns what keeps the cache from being whole: [ErrOverflow], [ErrClosed], or what has ended it, such as
+// [gazoo.ErrNoAuth] or [gazoo.ErrClosed].
+func (c *Cache[T]) Err() error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	switch {
+	case c.failed != nil:
+		return c.failed
+	case c.overflow:
+		return fmt.Errorf("%s: %w", c.path, ErrOverflow)
+	}
+	return nil
+}
+
+// Len returns the number of znodes held.
+func (c *Cache[T]) Len() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.nodes
+}
+
+// Get returns a znode; false when the cache does not have it.
+//
+// Errors: [ErrOutside].
+func (c *Cache[T]) Get(path string) (Node[T], bool, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	n, err := c.find(path)
+	if n == nil || !n.held {
+		return Node[T]{}, false, err
+	}
+	return n.export(path), true, nil
+}
+
+// Children returns the names of a znode's children that are held, sorted; false when the cache does not have the znode.
+//
+// Errors: [ErrOutside].
+func (c *Cache[T]) Children(path string) ([]string, bool, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	n, err := c.find(path)
+	if n == nil {
+		return nil, false, err
+	}
+	names := make([]string, 0, len(n.kids))
+	for name, kid := range n.kids {
+		if kid.held || len(kid.kids) > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, true, nil
+}
+
+// find returns a node; nil when there is none.
+func (c *Cache[T]) find(path string) (*node[T], error) {
+	names, inside := below(c.path, path)
+	if !inside {
+		return nil, fmt.Errorf("%s of cache %s: %w", path, c.path, ErrOutside)
+	}
+	n := c.root
+	for name := range names {
+		if n == nil {
+			return nil, nil
+		}
+		n = n.kids[name]
+	}
+	return n, nil
+}
+
+// All iterates over the znodes held, parents before children and siblings by name, as they are at one moment: they are
+// copied first. Use [Cache.Below] for a part.
+func (c *Cache[T]) All() iter.Seq[Node[T]] {
+	seq, _ := c.Below(c.path)
+	return seq
+}
+
+// Below is [Cache.All] for a znode and what is below it.
+//
+// Errors: [ErrOutside].
+func (c *Cache[T]) Below(path string) (iter.Seq[Node[T]], error) {
+	c.mu.RLock()
+	n, err := c.find(path)
+	c.mu.RUnlock()
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(Node[T]) bool) {
+		var all []Node[T]
+		c.mu.RLock()
+		if n, _ = c.find(path); n != nil {
+			n.walk(path, func(path string, n *node[T]) bool {
+				all = append(all, n.export(path))
+				return true
+			})
+		}
+		c.mu.RUnlock()
+		for _, node := range all {
+			if !yield(node) {
+				return
+			}
+		}
+	}, nil
+}

@@ -1,0 +1,89 @@
+package cache
+
+import (
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/gazoo-zk/gazoo"
+)
+
+// Node is a znode as the cache has it.
+type Node[T any] struct {
+	Path  string
+	Value T
+	Stat  gazoo.Stat
+	Err   error // of the codec; Value is zero then
+}
+
+// node is one znode of the tree. A znode that the filter skips has a node without content, for its place.
+type node[T any] struct {
+	name   string
+	parent *node[T]
+	kids   map[string]*node[T] // nil for none
+
+	value T
+	stat  gazoo.Stat
+	err   error
+	size  int32 // bytes of data
+	held  bool  // it has content
+}
+
+func (n *node[T]) path(root string) string {
+	var names []string
+	for ; n.parent != nil; n = n.parent {
+		names = append(names, n.name)
+	}
+	slices.Reverse(names)
+	if root == "/" && len(names) > 0 {
+		root = ""
+	}
+	return strings.Join(append([]string{root}, names...), "/")
+}
+
+func (n *node[T]) add(kid *node[T]) {
+	if n.kids == nil {
+		n.kids = make(map[string]*node[T], 1)
+	}
+	kid.parent = n
+	n.kids[kid.name] = kid
+}
+
+func (n *node[T]) export(path string) Node[T] { return Node[T]{path, n.value, n.stat, n.err} }
+
+// walk visits a node and all below it, parents first, children in the order of their names.
+func (n *node[T]) walk(path string, visit func(path string, n *node[T]) bool) bool {
+	if n.held && !visit(path, n) {
+		return false
+	}
+	names := make([]string, 0, len(n.kids))
+	for name := range n.kids {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if !n.kids[name].walk(child(path, name), visit) {
+			return false
+		}
+	}
+	return true
+}
+
+func child(parent, name string) string {
+	if parent == "/" {
+		return "/" + name
+	}
+	return parent + "/" + name
+}
+
+// below returns the components of a path under root; false when it lies elsewhere.
+func below(root, path string) (iter.Seq[string], bool) {
+	rest, ok := strings.CutPrefix(path, root)
+	switch {
+	case !ok || root != "/" && rest != "" && rest[0] != '/':
+		return nil, false
+	case strings.Trim(rest, "/") == "":
+		return func(func(string) bool) {}, true
+	}
+	return strings.SplitSeq(strings.TrimPrefix(rest, "/"), "/"), true
+}

@@ -462,12 +462,17 @@ func TestHandler(t *testing.T) {
 		if code, body := ask("GET", "/v1/service/web"); code != 200 || body != "["+a+","+b+"]" {
 			t.Errorf("with a malformed instance: %d %s", code, body)
 		}
+		if code, body := ask("GET", "/v1/anyservice/web"); code != 200 || body != a {
+			t.Errorf("any beside a malformed instance: %d %s", code, body)
+		}
 		if code, _ := ask("GET", "/v1/service/web/bad"); code != http.StatusInternalServerError {
 			t.Errorf("a malformed instance: %d, want 500", code)
 		}
 		srv.BlackHole()
-		if code, _ := ask("GET", "/v1/service"); code != http.StatusServiceUnavailable {
-			t.Errorf("without ZooKeeper: %d, want 503", code)
+		for _, path := range []string{"/v1/service", "/v1/service/web", "/v1/service/web/a", "/v1/anyservice/web"} {
+			if code, _ := ask("GET", path); code != http.StatusServiceUnavailable {
+				t.Errorf("%s without ZooKeeper: %d, want 503", path, code)
+			}
 		}
 	})
 }

@@ -200,6 +200,38 @@ func TestCloseRemovesWhatALostCreateMade(t *testing.T) {
 	}
 }
 
+// The server that the node talks to lags behind: it does not know yet of the znode whose create was lost. Close does not
+// believe it.
+func TestCloseOnALaggingServer(t *testing.T) {
+	for name, opts := range map[string][]membership.Option{
+		"ephemeral":             nil,
+		"persistent":            {membership.Persistent()},
+		"ephemeral sequential":  {membership.Sequential()},
+		"persistent sequential": {membership.Persistent(), membership.Sequential()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+				zk := recipetest.Client(t, srv)
+				if err := srv.Put("/dir", ""); err != nil {
+					t.Fatal(err)
+				}
+				srv.Endpoint(0).Lag(2 * time.Second)
+				n := startNode(t, zk, "/dir/node", "x", opts...)
+				time.Sleep(time.Second)
+				if err := n.Close(within(t, 0)); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("Close = %v, want its deadline", err)
+				}
+				srv.Cut()
+				if err := n.Close(within(t, time.Minute)); err != nil {
+					t.Errorf("Close again: %v", err)
+				}
+				time.Sleep(10 * time.Second)
+				srv.RequireTree(t, "/dir")
+			}, zktest.Endpoints(1))
+		})
+	}
+}
+
 // The link is down while the node is closed: the znode goes when it is back, in the same session.
 func TestCloseDuringADisconnect(t *testing.T) {
 	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {

@@ -48,6 +48,7 @@ type Tenure struct {
 	proof     proof
 	withdrawn atomic.Bool   // ctx has ended, the znode stays until the release
 	released  atomic.Bool   // somebody releases it
+	replacing atomic.Bool   // another znode takes the place of this one, which vanishes by that
 	gone      atomic.Bool   // the znode is known to be gone
 	discarded atomic.Bool   // its delete goes on in the background
 	freed     chan struct{} // the release has its result
@@ -149,6 +150,12 @@ func (t *Tenure) Verify(ctx context.Context) error {
 		case err == nil:
 			t.proof.renew(sent)
 			return t.Err()
+		case errors.Is(err, gazoo.ErrNoNode) && t.replacing.Load():
+			select { // Replace tells what has become of it
+			case <-t.watching.Done():
+			case <-ctx.Done():
+				return fmt.Errorf("verify %s: %w", t.path, ctx.Err())
+			}
 		case errors.Is(err, gazoo.ErrNoNode):
 			t.lose(ErrDeleted)
 		case over(err) && t.session != nil:
@@ -187,6 +194,36 @@ func (t *Tenure) Settle() {
 		close(t.freed)
 	}
 	<-t.freed
+}
+
+// Replace ends the tenure in favour of another, of a znode that takes the place of this one: swap deletes the one and
+// makes the other in one transaction, and begins the other's tenure. The context ends, with [ErrReleased], when swap has
+// returned, so that at every moment one of the two contexts is alive. When swap fails the tenure is over as well, as lost,
+// and its znode is deleted in the background; what else swap may have left is swap's to clean up.
+//
+// Errors: swap's; [ErrLost] and [ErrReleased] when it was not held any more, and swap has not run.
+func (t *Tenure) Replace(ctx context.Context, swap func(ctx context.Context, zk *gazoo.Client) error) error {
+	if err := t.Err(); err != nil {
+		return err
+	}
+	if !t.released.CompareAndSwap(false, true) {
+		<-t.freed
+		return t.Err()
+	}
+	t.replacing.Store(true)
+	err := swap(ctx, t.zk)
+	if err == nil {
+		t.gone.Store(true)
+		t.end(ErrReleased)
+	} else {
+		t.lose(err)
+		t.result = context.Cause(t.ctx)
+		t.discard()
+	}
+	t.unwatch()
+	<-t.ended
+	close(t.freed)
+	return err
 }
 
 // Release gives it up: the context ends, with [ErrReleased], and the znode is deleted. It returns when the server has

@@ -30,6 +30,9 @@ func (t *Tenure) look() {
 	data, stat, watch, err := t.zk.GetW(t.watching, t.path)
 	switch {
 	case err == nil:
+	case errors.Is(err, gazoo.ErrNoNode) && t.replacing.Load():
+		<-t.watching.Done() // Replace tells what has become of it
+		return
 	case errors.Is(err, gazoo.ErrNoNode):
 		t.lose(ErrDeleted)
 		return

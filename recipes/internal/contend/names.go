@@ -85,6 +85,9 @@ func pick(role Role, exclusive, shared string) string {
 	return exclusive
 }
 
+// Make returns a contender's name without the number.
+func (s Style) Make(id owned.GUID, session int64, role Role) string { return s.make(id, session, role) }
+
 // Has reports whether the style can name a role.
 func (s Style) Has(role Role) bool {
 	return s.make != nil && (role == Exclusive || !s.exclusiveOnly)

@@ -16,15 +16,27 @@ var (
 	ErrBusy     = contend.ErrBusy    // of a try: somebody else holds it, or is ahead
 	ErrLost     = tenure.ErrLost     // it is not held any more, or that is in doubt
 	ErrReleased = tenure.ErrReleased // its holder gave it up
+
+	// ErrRevoked is behind an ErrLost: somebody asked for the lock ([WithRevocable]).
+	ErrRevoked = errors.New("revoked")
+	// ErrDeadlock says that a Lock would wait for the very holder whose context it was given ([WithReentrance]).
+	ErrDeadlock = errors.New("would wait for itself")
+	// ErrUpgrade says that the holder of a read lock asked for the write lock: see [RW].
+	ErrUpgrade = errors.New("a read lock cannot become a write lock")
+	// ErrSizeMismatch says that a semaphore exists with another number of permits.
+	ErrSizeMismatch = errors.New("semaphore has another size")
 )
 
 // Mutex is a fair lock that one contender at a time holds, among all programs that use its path. Safe for concurrent
 // use: every Lock is a contender of its own, those of one Mutex too. It needs no close.
+//
+// The two sides of an [RW] are Mutexes as well.
 type Mutex struct {
 	zk   *gazoo.Client
 	path string
 	cfg  *config
 	role contend.Role
+	rw   bool // one side of an RW
 }
 
 // New makes a lock at a path. Nothing is sent.
@@ -41,16 +53,10 @@ func New(zk *gazoo.Client, path string, opts ...Option) (*Mutex, error) {
 // Path returns the path of the lock.
 func (m *Mutex) Path() string { return m.path }
 
-// Held is a lock that is held: see [tenure.Tenure] for what it promises. Release it.
-type Held struct {
-	*tenure.Tenure
-	entry *contend.Entry
-}
-
 // Lock waits until it holds the lock. It survives lost connections and, at the end of the queue, lost sessions.
 //
 // Errors: the context's, and no contender is left then (one that cannot be deleted at once is deleted in the background);
-// [gazoo.ErrNoAuth]; with [WithOneSession] those of the session; [gazoo.ErrClosed].
+// [ErrDeadlock], [ErrUpgrade]; [gazoo.ErrNoAuth]; with [WithOneSession] those of the session; [gazoo.ErrClosed].
 func (m *Mutex) Lock(ctx context.Context) (*Held, error) { return m.acquire(ctx, false) }
 
 // TryLock is Lock that does not wait for other contenders.
@@ -61,7 +67,17 @@ func (m *Mutex) TryLock(ctx context.Context) (*Held, error) { return m.acquire(c
 // Do runs fn while the lock is held, with a context that ends when the lock is lost, or ctx ends; and releases it. The
 // error is fn's, and else that of the lock: one that was lost while fn ran is an [ErrLost], though fn may have succeeded.
 func (m *Mutex) Do(ctx context.Context, fn func(ctx context.Context, held *Held) error) error {
-	held, err := m.Lock(ctx)
+	return do(ctx, m.Lock, fn)
+}
+
+// handle is what [do] needs of what is held.
+type handle interface {
+	Context() context.Context
+	Release(ctx context.Context) error
+}
+
+func do[H handle](ctx context.Context, lock func(context.Context) (H, error), fn func(context.Context, H) error) error {
+	held, err := lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,14 +92,17 @@ func (m *Mutex) Do(ctx context.Context, fn func(ctx context.Context, held *Held)
 }
 
 func (m *Mutex) acquire(ctx context.Context, try bool) (*Held, error) {
+	if held, err := m.again(ctx, try); held != nil || err != nil {
+		return held, err
+	}
 	for {
 		entry, err := m.queue().Acquire(ctx, try)
 		if err != nil {
 			return nil, fmt.Errorf("lock %s: %w", m.path, err)
 		}
-		held, err := m.hold(ctx, entry)
+		held, err := m.begin(ctx, &entry.Node, entry.Token)
 		for errors.Is(err, tenure.ErrUnverified) && ctx.Err() == nil {
-			held, err = m.hold(ctx, entry) // it is still its turn, unless the next write finds its znode gone
+			held, err = m.begin(ctx, &entry.Node, entry.Token) // it is still its turn, unless the next write finds its znode gone
 		}
 		if err == nil {
 			return held, nil
@@ -101,20 +120,4 @@ func (m *Mutex) queue() *contend.Queue {
 		ZK: m.zk, Dir: m.path, Style: c.style.Style, Reader: c.reader, Role: m.role, Data: c.data, ACL: c.acl,
 		Persistent: c.lasting, OneSession: c.once, Waiting: c.waiting,
 	}
-}
-
-// hold begins the tenure of a contender whose turn it is.
-func (m *Mutex) hold(ctx context.Context, entry *contend.Entry) (*Held, error) {
-	held := &Held{entry: entry}
-	session := entry.Session
-	if m.cfg.lasting {
-		session = nil
-	}
-	opts := m.cfg.tenureOptions()
-	var err error
-	held.Tenure, err = tenure.Begin(ctx, m.zk, session, entry.Path, entry.Token, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return held, nil
 }

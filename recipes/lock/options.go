@@ -33,6 +33,8 @@ type config struct {
 	quorum   bool
 	waiting  func(ahead int)
 	revoke   func(*Held)
+	revoked  bool // revoke was asked for; it may be nil
+	reenter  bool
 	problems []error
 }
 
@@ -71,6 +73,18 @@ func WithQuorum() Option { return func(c *config) { c.quorum = true } }
 // WithWaiting has fn told how many contenders are ahead, before each wait for one of them. fn runs on the goroutine
 // that waits.
 func WithWaiting(fn func(ahead int)) Option { return func(c *config) { c.waiting = fn } }
+
+// WithRevocable lets others ask for the lock ([Mutex.Revoke], Curator's Revoker): when they do, the context of the
+// holder ends with an [ErrRevoked], and fn, which may be nil, is called with the handle, on a goroutine of its own. The
+// lock stays held, and is still guarded by its znode, until it is released: revocation is a request.
+func WithRevocable(fn func(*Held)) Option {
+	return func(c *config) { c.revoke, c.revoked = fn, true }
+}
+
+// WithReentrance lets a holder take the lock again: a Lock whose context comes from the context of a [Held] of the same
+// lock, of the same client and path, returns at once with another handle of what is held already. The lock is released
+// with the last of them. Without this option such a Lock fails with [ErrDeadlock].
+func WithReentrance() Option { return func(c *config) { c.reenter = true } }
 
 // configure checks everything that a lock is made with.
 func configure(zk *gazoo.Client, path string, opts []Option, roles ...contend.Role) (*config, error) {

@@ -45,16 +45,21 @@ type Leadership struct {
 	e     *Election
 	entry *contend.Entry
 
-	handing chan struct{} // one slot: taken while a hand-over is under way
+	busy chan struct{} // one slot: taken while the leadership is being given up
 }
 
-// Resign gives the leadership up: see [tenure.Tenure.Release]. A hand-over that is under way is waited for, since its
-// candidate needs the leader's znode.
+// Resign gives the leadership up: see [tenure.Tenure.Release]. A hand-over that is under way is waited for, as long as
+// ctx lasts, since its candidate needs the leader's znode; it ends the leadership by itself.
 func (l *Leadership) Resign(ctx context.Context) error {
-	l.handing <- struct{}{}
-	defer func() { <-l.handing }()
-	return l.Release(ctx)
+	if err := l.turn(ctx); err != nil {
+		return fmt.Errorf("resign %s: %w", l.Path(), err)
+	}
+	defer func() { <-l.busy }()
+	return l.Tenure.Release(ctx)
 }
+
+// Release is Resign, under the name that all tenures have it.
+func (l *Leadership) Release(ctx context.Context) error { return l.Resign(ctx) }
 
 // Campaign waits until this candidate leads. It survives lost connections and, at the end of the queue, lost sessions.
 //
@@ -66,7 +71,7 @@ func (e *Election) Campaign(ctx context.Context) (*Leadership, error) {
 		if err != nil {
 			return nil, fmt.Errorf("campaign %s: %w", e.path, err)
 		}
-		l := &Leadership{e: e, entry: entry, handing: make(chan struct{}, 1)}
+		l := &Leadership{e: e, entry: entry, busy: make(chan struct{}, 1)}
 		var opts []tenure.Option
 		if e.cfg.quorum {
 			opts = append(opts, tenure.Quorum())
@@ -77,7 +82,7 @@ func (e *Election) Campaign(ctx context.Context) (*Leadership, error) {
 		}
 		entry.Leave()
 		if e.cfg.once || ctx.Err() != nil || !errors.Is(err, ErrLost) && !owned.Gone(err) {
-			return nil, fmt.Errorf("campaign %s: %w", e.path, err)
+			return nil, fmt.Errorf("campaign %s: %w", e.path, owned.Canceled(ctx, err))
 		}
 	}
 }
@@ -90,33 +95,9 @@ func (e *Election) queue() *contend.Queue {
 	}
 }
 
-// Run campaigns and runs fn while this candidate leads, with a context that ends when the leadership does, or ctx. The
-// leadership is given up when fn has returned. The error is fn's; that of the leadership when it was lost while fn ran
-// and fn returned nil; or that of the campaign, the context's among them. With [WithRequeue] only an error of fn with the
-// leadership still alive, or the campaign's, ends it. fn never runs twice at once: a leader that was deposed campaigns
-// again only when fn has returned.
-func (e *Election) Run(ctx context.Context, fn func(ctx context.Context, l *Leadership) error) error {
-	for {
-		l, err := e.Campaign(ctx)
-		if err != nil {
-			return err
-		}
-		err = l.lead(ctx, fn)
-		lost := l.Err() // before the resignation hides it
-		resigned := l.Resign(ctx)
-		switch {
-		case e.cfg.requeue && ctx.Err() == nil && (err == nil || errors.Is(lost, ErrLost)):
-		case err == nil:
-			return resigned
-		default:
-			return err
-		}
+func (e *Election) child(name string) string {
+	if e.path == "/" {
+		return "/" + name
 	}
-}
-
-func (l *Leadership) lead(ctx context.Context, fn func(ctx context.Context, l *Leadership) error) error {
-	work, cancel := context.WithCancelCause(l.Context())
-	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
-	return fn(work, l)
+	return e.path + "/" + name
 }

@@ -478,7 +478,7 @@ func TestBadArguments(t *testing.T) {
 			"client":   func() error { _, err := election.New(nil, "/e"); return err },
 			"path":     func() error { _, err := election.New(zk, "e"); return err },
 			"style":    func() error { _, err := election.New(zk, "/e", election.WithStyle(election.Custom(""))); return err },
-			"identity": func() error { _, err := election.New(zk, "/e", election.WithIdentity("__HANDOVER__x")); return err },
+			"identity": func() error { _, err := election.New(zk, "/e", election.WithIdentity("__HANDOVER__/x")); return err },
 			"marker":   func() error { _, err := election.New(zk, "/e", election.WithMarkers("")); return err },
 		} {
 			if err := make(); !errors.Is(err, gazoo.ErrBadArguments) {

@@ -5,72 +5,117 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/recipes/internal/contend"
 	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
 )
 
 var (
 	// ErrHandedOver is behind the end of a leadership that was offered to another candidate.
 	ErrHandedOver = errors.New("handed over")
-	// ErrNoCandidate says that nobody of that identity is a candidate. The leadership goes on.
+	// ErrNoCandidate says that there is no such candidate beside the leader. The leadership goes on.
 	ErrNoCandidate = errors.New("no such candidate")
 	// ErrNotTaken says that the candidate has not taken the leadership, and the leader has resigned.
 	ErrNotTaken = errors.New("hand-over not taken")
 )
 
-// grantPrefix marks a candidate's data as an offer; the name of the leader's znode follows, and behind a space the data
-// as it was.
-const grantPrefix = "__HANDOVER__"
+// What is behind an ErrNotTaken.
+var (
+	errHeirLeft = errors.New("the candidate has left")
+	errRefused  = errors.New("the candidate has refused")
+	errDeleted  = errors.New("the leader's znode was deleted by others")
+)
 
-// HandOver gives the leadership to the first candidate with an identity, and waits until it leads. This leadership ends
-// at once, before anything is offered. When ctx ends before the candidate has taken it, or when it will not, the leader
-// resigns, as if by [Leadership.Resign], and the next in line leads.
-//
-// Errors: [ErrNoCandidate], and the leadership goes on; [ErrNotTaken]; [ErrLost].
+// HandOver gives the leadership to the candidate with an identity, and waits until that has it. Of several, which a
+// program leaves behind that was just restarted, it is the one that came last. See [Leadership.HandOverTo] for the rest.
 func (l *Leadership) HandOver(ctx context.Context, identity string) error {
-	select {
-	case l.handing <- struct{}{}:
-		defer func() { <-l.handing }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	return l.handOver(ctx, identity, func(ctx context.Context) (Candidate, bool, error) {
+		candidates, err := l.e.Candidates(ctx)
+		for _, c := range slices.Backward(candidates) {
+			if c.Identity == identity && c.Path != l.Path() {
+				return c, true, nil
+			}
+		}
+		return Candidate{}, false, err
+	})
+}
+
+// HandOverTo gives the leadership to a candidate, whatever its place in line, and waits until that has it. This
+// leadership ends at once, before anything is offered, with [ErrHandedOver] in its cause. When the candidate does not
+// take it, before ctx ends and within the session time-out, the leader resigns, as if by [Leadership.Resign], and the next
+// in line leads. Whoever is given it by priority: choose among [Election.Candidates].
+//
+// Errors: [ErrNoCandidate], and the leadership goes on, as it does when ctx ends before anything was done; [ErrNotTaken];
+// [ErrLost] and [ErrReleased] when there was nothing to hand over.
+func (l *Leadership) HandOverTo(ctx context.Context, c Candidate) error {
+	return l.handOver(ctx, c.Identity, func(ctx context.Context) (Candidate, bool, error) {
+		dir, _ := gazoo.SplitPath(c.Path)
+		if dir != l.e.path || c.Path == l.Path() {
+			return c, false, nil
+		}
+		stat, found, err := l.entry.Client().Exists(ctx, c.Path)
+		return c, found && stat.Czxid == c.Czxid, err
+	})
+}
+
+func (l *Leadership) handOver(ctx context.Context, identity string, find func(context.Context) (Candidate, bool, error)) error {
+	failed := func(err error) error { return fmt.Errorf("hand over %s to %q: %w", l.e.path, identity, err) }
+	if err := l.turn(ctx); err != nil {
+		return failed(err)
+	}
+	defer func() { <-l.busy }()
+	if err := l.Err(); err != nil {
+		return failed(err)
+	}
+	heir, found, err := find(ctx)
+	if err == nil && !found {
+		err = ErrNoCandidate
+	}
+	if err != nil {
+		return failed(err)
 	}
 	if err := l.Err(); err != nil {
-		return err
-	}
-	candidates, err := l.e.Candidates(ctx)
-	if err != nil {
-		return fmt.Errorf("hand over %s: %w", l.e.path, err)
-	}
-	i := slices.IndexFunc(candidates, func(c Candidate) bool {
-		return c.Identity == identity && c.name != gazoo.BaseName(l.Path())
-	})
-	if i < 0 {
-		return fmt.Errorf("hand over %s to %q: %w", l.e.path, identity, ErrNoCandidate)
+		return failed(err)
 	}
 	l.Withdraw(ErrHandedOver)
-	offered := l.offer(ctx, candidates[i])
-	if offered == nil {
-		offered = l.await(ctx)
+	// Nobody leads meanwhile, so it must not take longer than the death of a leader would.
+	waiting, cancel := context.WithTimeout(ctx, l.Session().Timeout())
+	defer cancel()
+	err = l.offer(waiting, heir)
+	if err == nil {
+		err = l.await(waiting, heir)
 	}
-	if offered == nil {
+	if err == nil {
 		l.Settle()
 		return nil
 	}
-	if err := l.Release(ctx); err != nil {
-		offered = fmt.Errorf("%w; %w", offered, err)
+	err = fmt.Errorf("%w: %w", ErrNotTaken, owned.Canceled(waiting, err))
+	if resigned := l.Tenure.Release(ctx); resigned != nil {
+		err = fmt.Errorf("%w; %w", err, resigned)
 	}
-	return fmt.Errorf("hand over %s to %q: %w: %w", l.e.path, identity, ErrNotTaken, offered)
+	return failed(err)
+}
+
+// turn waits until nothing else gives this leadership up; who has the turn empties l.busy in the end.
+func (l *Leadership) turn(ctx context.Context) error {
+	select {
+	case l.busy <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case l.busy <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("a hand-over is under way: %w", context.Cause(ctx))
+	}
 }
 
 // offer marks the candidate's znode, while this one's is there.
-func (l *Leadership) offer(ctx context.Context, c Candidate) error {
-	mark := grantPrefix + gazoo.BaseName(l.Path()) + " " + c.Identity
+func (l *Leadership) offer(ctx context.Context, heir Candidate) error {
 	doubt := false
 	for {
-		_, err := l.Txn().Set(l.e.child(c.name), []byte(mark), gazoo.AnyVersion).Commit(ctx)
+		_, err := l.Txn().Set(heir.Path, l.mark(heir), gazoo.AnyVersion).Commit(ctx)
 		switch {
 		case owned.Passing(err) && ctx.Err() == nil:
 			doubt = true // to mark it twice does no harm
@@ -82,103 +127,59 @@ func (l *Leadership) offer(ctx context.Context, c Candidate) error {
 	}
 }
 
-// await waits until this leader's znode has been replaced.
-func (l *Leadership) await(ctx context.Context) error {
-	zk := l.entry.Client()
+func (l *Leadership) mark(heir Candidate) []byte {
+	return grant{gazoo.BaseName(l.Path()), heir.Identity}.bytes()
+}
+
+// await waits until the heir has replaced this leader's znode.
+func (l *Leadership) await(ctx context.Context, heir Candidate) error {
 	for {
-		_, found, watch, err := zk.ExistsW(ctx, l.Path())
-		switch {
-		case err == nil && !found:
-			return l.taken(ctx)
-		case err == nil:
-			_, err = watch.Wait(ctx)
-			watch.Close()
-		}
-		if err != nil && (ctx.Err() != nil || !owned.Passing(err)) {
+		done, err := l.look(ctx, heir)
+		if done || err != nil && (ctx.Err() != nil || !owned.Passing(err)) {
 			return err
 		}
 	}
 }
 
-// taken tells whether somebody stands at this leader's place: its znode may have gone for another reason.
-func (l *Leadership) taken(ctx context.Context) error {
-	list, err := l.entry.List(ctx)
+// look reports whether it is known what has become of the offer, or waits until something happens to one of the znodes.
+func (l *Leadership) look(ctx context.Context, heir Candidate) (done bool, err error) {
+	zk := l.entry.Client()
+	// The heir's znode first. It goes together with this one, so when this one is still there behind it the heir has left.
+	data, _, heirs, err := zk.GetW(ctx, heir.Path)
+	left := errors.Is(err, gazoo.ErrNoNode)
+	if err != nil && !left {
+		return false, err
+	}
+	if !left {
+		defer heirs.Close()
+	}
+	_, stands, own, err := zk.ExistsW(ctx, l.Path())
 	if err != nil {
-		return err
+		return false, err
 	}
-	for _, c := range list {
-		if c.Seq == l.entry.Seq {
-			return nil
+	defer own.Close()
+	switch {
+	case !stands:
+		_, waits, err := zk.Exists(ctx, heir.Path)
+		if err == nil && waits {
+			err = errDeleted
 		}
+		return err == nil || waits, err
+	case left:
+		return true, errHeirLeft
+	case string(data) != string(l.mark(heir)):
+		return true, errRefused
 	}
-	return errors.New("the znode has gone")
-}
-
-// granted is what a waiting candidate makes of its data: see [Leadership.HandOver].
-func (e *Election) granted(ctx context.Context, entry *contend.Entry, data []byte) (bool, error) {
-	mark, ok := strings.CutPrefix(string(data), grantPrefix)
-	if !ok {
-		return false, nil
+	select {
+	case <-own.Done():
+		_, err = own.Result()
+	case <-heirs.Done():
+		_, err = heirs.Result()
+	case <-ctx.Done():
+		err = context.Cause(ctx)
 	}
-	leader, _, _ := strings.Cut(mark, " ")
-	was, ok := e.cfg.reader.Parse(leader)
-	if ok {
-		taken, err := e.take(ctx, entry, was)
-		if taken || err != nil {
-			return taken, err
-		}
+	if owned.Gone(err) || ctx.Err() != nil {
+		return false, err
 	}
-	// The leader has gone meanwhile: back into the queue, under the old name.
-	_, err := entry.Client().Set(ctx, entry.Path, []byte(e.cfg.identity), gazoo.AnyVersion)
-	if errors.Is(err, gazoo.ErrNoNode) || owned.Passing(err) {
-		err = nil // the next look tells
-	}
-	return false, err
-}
-
-// take replaces the leader's znode and this candidate's by one at the leader's place.
-func (e *Election) take(ctx context.Context, entry *contend.Entry, leader contend.Contender) (bool, error) {
-	zk, id := entry.Client(), owned.NewGUID()
-	path := e.child(e.cfg.style.NameAt(leader, id, entry.Session.ID(), contend.Exclusive))
-	opts := []gazoo.CreateOption{gazoo.Ephemeral()}
-	if e.cfg.acl != nil {
-		opts = append(opts, gazoo.WithACL(e.cfg.acl...))
-	}
-	doubt := false // whether a try may have been applied
-	for {
-		_, err := zk.Txn().
-			Delete(e.child(leader.Name), gazoo.AnyVersion).
-			Delete(entry.Path, gazoo.AnyVersion).
-			Create(path, []byte(e.cfg.identity), opts...).
-			Commit(ctx)
-		refused := errors.Is(err, gazoo.ErrNoNode) // one of the two has gone: by others, or by a try in doubt
-		switch {
-		case gazoo.MaybeApplied(err):
-			doubt = true
-		case refused && !doubt:
-			return false, nil
-		case err != nil && !refused && !owned.Passing(err):
-			return false, err
-		}
-		// The stat of a create in a transaction does not come from every server; and the answer may be lost.
-		stat, found, looked := zk.Exists(ctx, path)
-		switch {
-		case looked == nil && found && stat.EphemeralOwner == entry.Session.ID():
-			entry.Replace(path, id, stat.Czxid)
-			return true, nil
-		case looked == nil && (err == nil || refused):
-			return false, nil // made and deleted by others since, or never made
-		case looked != nil && (ctx.Err() != nil || !owned.Passing(looked)):
-			discard := owned.Node{Path: path, GUID: id, Session: entry.Session}
-			discard.Discard(e.zk)
-			return false, looked
-		}
-	}
-}
-
-func (e *Election) child(name string) string {
-	if e.path == "/" {
-		return "/" + name
-	}
-	return e.path + "/" + name
+	return false, nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+
+	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
 )
 
 // ErrLatchClosed ends everything that waits on a closed latch.
@@ -59,8 +61,13 @@ func (l *Latch) run() {
 			// The end of the latch is that of the leadership: nobody may see one that goes on.
 			lead.Withdraw(ErrLatchClosed)
 		}
-		l.set(nil, Status{Leadership: lead, Err: context.Cause(lead.Context())})
+		ended := context.Cause(lead.Context())
+		l.set(nil, Status{Leadership: lead, Err: ended})
 		lead.Resign(l.ctx)
+		if l.e.cfg.once && owned.Gone(ended) {
+			l.fail(ended)
+			return
+		}
 	}
 	l.fail(ErrLatchClosed)
 }

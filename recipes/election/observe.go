@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"strings"
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
@@ -55,8 +54,8 @@ func (e *Election) Candidates(ctx context.Context) ([]Candidate, error) {
 
 func (e *Election) candidate(c contend.Contender, node gazoo.Node) Candidate {
 	identity := string(node.Data)
-	if mark, ok := strings.CutPrefix(identity, grantPrefix); ok {
-		_, identity, _ = strings.Cut(mark, " ") // an offer is under way
+	if g, ok := parseGrant(node.Data); ok {
+		identity = g.identity // an offer is under way
 	}
 	return Candidate{
 		Identity: identity, Session: node.Stat.EphemeralOwner, Czxid: node.Stat.Czxid,
@@ -64,75 +63,106 @@ func (e *Election) candidate(c contend.Contender, node gazoo.Node) Candidate {
 	}
 }
 
+// Exists reports whether there is such a candidate: false of the zero Candidate, which stands for nobody.
+func (c Candidate) Exists() bool { return c.Path != "" }
+
 // Leader returns the candidate that leads, as the server connected to sees it; false when nobody does. It may have
 // ceased to lead when the answer arrives, and a candidate that has just become first may not know it yet.
+//
+// Errors: [gazoo.ErrNoAuth], the context's, [gazoo.ErrConnectionLoss].
 func (e *Election) Leader(ctx context.Context) (Candidate, bool, error) {
 	for {
 		names, err := e.zk.Children(ctx, e.path)
-		if err != nil && !errors.Is(err, gazoo.ErrNoNode) {
-			return Candidate{}, false, err
+		list := e.cfg.reader.Read(names)
+		if err != nil && !errors.Is(err, gazoo.ErrNoNode) || len(list) == 0 {
+			return Candidate{}, false, unlessMissing(err)
 		}
-		c, found, err := e.first(ctx, names)
-		if err != nil || found || len(e.cfg.reader.Read(names)) == 0 {
-			return c, found, err
+		data, stat, err := e.zk.Get(ctx, e.child(list[0].Name))
+		if !errors.Is(err, gazoo.ErrNoNode) {
+			return e.candidate(list[0], gazoo.Node{Data: data, Stat: stat}), err == nil, err
 		}
 	}
 }
 
-// first reads the first of the candidates; false when there is none, or it has vanished meanwhile.
-func (e *Election) first(ctx context.Context, names []string) (Candidate, bool, error) {
-	list := e.cfg.reader.Read(names)
-	if len(list) == 0 {
-		return Candidate{}, false, nil
-	}
-	data, stat, err := e.zk.Get(ctx, e.child(list[0].Name))
+func unlessMissing(err error) error {
 	if errors.Is(err, gazoo.ErrNoNode) {
-		return Candidate{}, false, nil
+		return nil
 	}
-	if err != nil {
-		return Candidate{}, false, err
-	}
-	return e.candidate(list[0], gazoo.Node{Data: data, Stat: stat}), true, nil
+	return err
 }
 
 // Observe follows who leads, without taking part: the present leader at once, and then each change. Where nobody leads
-// the Candidate is zero. Changes in quick succession may be seen as one, and the last one is always seen; lost
+// the Candidate is the zero one. Changes in quick succession may be seen as one, and the last one is always seen; lost
 // connections and sessions are survived. It ends when the loop breaks or with an error as its last element: the context's,
 // [gazoo.ErrClosed], [gazoo.ErrNoAuth].
 //
-// An observer has a watch on the directory, so it is told of each candidate that comes or goes.
+// An observer has a single watch, on the leader's znode, since nobody gets before a leader that stays; on the path only
+// while there is none. So candidates that come and go behind a leader cost observers nothing.
 func (e *Election) Observe(ctx context.Context) iter.Seq2[Candidate, error] {
 	return func(yield func(Candidate, error) bool) {
 		var last Candidate
-		begun := false
-		for snap, err := range e.zk.WatchChildren(ctx, e.path) {
+		for begun := false; ; begun = true {
 			var leader Candidate
-			found := false
-			if err == nil {
-				leader, found, err = e.follow(ctx, snap.Children)
-			}
-			switch {
-			case err != nil:
+			var watch *gazoo.Watch
+			err := gazoo.Retry(ctx, observing, func(ctx context.Context) (err error) {
+				leader, watch, err = e.look(ctx)
+				return err
+			})
+			if err != nil {
 				yield(Candidate{}, err)
 				return
-			case !found && len(e.cfg.reader.Read(snap.Children)) > 0:
-				continue // the first has vanished since: another change is on its way
-			case begun && leader.Path == last.Path && leader.Czxid == last.Czxid:
-				continue
 			}
-			last, begun = leader, true
-			if !yield(leader, nil) {
+			news := !begun || leader != last
+			if last = leader; news && !yield(leader, nil) {
+				watch.Close()
 				return
 			}
+			// Whatever ends the watch, the next look tells who leads, or why there is no telling.
+			watch.Wait(ctx)
+			watch.Close()
 		}
 	}
 }
 
-// follow is first, across lost connections.
-func (e *Election) follow(ctx context.Context, names []string) (c Candidate, found bool, err error) {
-	err = e.zk.Retry(ctx, func(ctx context.Context) error {
-		c, found, err = e.first(ctx, names)
-		return err
-	})
-	return c, found, err
+// observing paces the looks of an observer that fail.
+var observing = gazoo.Backoff{
+	MaxTries: gazoo.Forever, Delay: 20 * time.Millisecond, MaxDelay: 3 * time.Second, RetryThrottled: true,
+}
+
+// look returns who leads, with a watch that ends when that may have changed.
+func (e *Election) look(ctx context.Context) (Candidate, *gazoo.Watch, error) {
+	for {
+		names, err := e.zk.Children(ctx, e.path)
+		if err != nil && !errors.Is(err, gazoo.ErrNoNode) {
+			return Candidate{}, nil, err
+		}
+		if list := e.cfg.reader.Read(names); len(list) > 0 {
+			data, stat, watch, err := e.zk.GetW(ctx, e.child(list[0].Name))
+			switch {
+			case err == nil:
+				return e.candidate(list[0], gazoo.Node{Data: data, Stat: stat}), watch, nil
+			case !errors.Is(err, gazoo.ErrNoNode):
+				return Candidate{}, nil, err
+			}
+			continue // gone since it was listed
+		}
+		watch, err := e.watchNobody(ctx)
+		if watch != nil || err != nil {
+			return Candidate{}, watch, err
+		}
+	}
+}
+
+// watchNobody sets a watch for the first candidate to come, and returns none when there is one already.
+func (e *Election) watchNobody(ctx context.Context) (*gazoo.Watch, error) {
+	names, _, watch, err := e.zk.ChildrenW(ctx, e.path)
+	some := len(e.cfg.reader.Read(names)) > 0
+	if errors.Is(err, gazoo.ErrNoNode) {
+		_, some, watch, err = e.zk.ExistsW(ctx, e.path)
+	}
+	if err == nil && some {
+		watch.Close()
+		watch = nil
+	}
+	return watch, err
 }

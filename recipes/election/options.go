@@ -28,7 +28,7 @@ type config struct {
 	acl      []gazoo.ACL
 	quorum   bool
 	once     bool
-	requeue  bool
+	requeue  func(err error) bool
 }
 
 // Option changes how a candidate takes part.
@@ -54,12 +54,19 @@ func WithACL(acl ...gazoo.ACL) Option { return func(c *config) { c.acl = acl } }
 // WithQuorum keeps a leadership only as long as the ensemble commits writes for it: see [tenure.Quorum].
 func WithQuorum() Option { return func(c *config) { c.quorum = true } }
 
-// WithOneSession makes a campaign fail when its session ends, instead of queueing again in the next one.
+// WithOneSession makes a campaign fail when its session ends, instead of queueing again in the next one. Behind the end of
+// a leadership by the end of its session, neither [Election.Run] nor a [Latch] campaigns again.
 func WithOneSession() Option { return func(c *config) { c.once = true } }
 
 // WithRequeue makes [Election.Run] campaign again when its function has returned nil or the leadership was lost, until
 // the function fails or the context ends.
-func WithRequeue() Option { return func(c *config) { c.requeue = true } }
+func WithRequeue() Option {
+	return WithRequeueIf(func(err error) bool { return err == nil || errors.Is(err, ErrLost) })
+}
+
+// WithRequeueIf makes [Election.Run] campaign again when again says so, which is told what Run would return: an error that
+// matches [ErrLost] of a leadership that was lost, and otherwise the function's.
+func WithRequeueIf(again func(err error) bool) Option { return func(c *config) { c.requeue = again } }
 
 func configure(zk *gazoo.Client, path string, opts []Option) (*config, error) {
 	c := &config{style: Kazoo}

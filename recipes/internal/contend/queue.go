@@ -31,7 +31,7 @@ type Queue struct {
 	Waiting func(ahead int)
 	// Granted, when set, is shown the data of this one's znode before each wait, and whenever it changes while waiting.
 	// It returns true when the place has become the first by that: the entry is what it made of it.
-	Granted func(ctx context.Context, e *Entry, data []byte) (bool, error)
+	Granted func(ctx context.Context, e *Entry, data []byte, version int32) (bool, error)
 }
 
 // Entry is a place in the queue.
@@ -165,12 +165,12 @@ func (e *Entry) list(ctx context.Context) ([]Contender, int64, error) {
 func (e *Entry) await(ctx context.Context, c Contender) (granted bool, err error) {
 	var own *gazoo.Watch
 	if e.q.Granted != nil {
-		data, _, watch, err := e.watch(ctx, e.Name)
+		data, stat, watch, err := e.watch(ctx, e.Name)
 		if watch == nil {
 			return false, orVanished(err)
 		}
 		defer watch.Close()
-		if granted, err := e.q.Granted(ctx, e, data); granted || err != nil {
+		if granted, err := e.q.Granted(ctx, e, data, stat.Version); granted || err != nil {
 			return granted, err
 		}
 		own = watch

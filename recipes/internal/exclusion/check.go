@@ -9,7 +9,7 @@ import (
 )
 
 // What a call may take beyond what is promised, on a machine with more to do than it can.
-const slack = 500 * time.Millisecond
+const slack = time.Second
 
 // fresh is how old the last sign of life of a holder may be for it to count as stopped while it held.
 const fresh = 100 * time.Millisecond

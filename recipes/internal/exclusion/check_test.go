@@ -111,8 +111,8 @@ func TestJudgeFinds(t *testing.T) {
 		},
 		{
 			"slow release",
-			func(ev *evidence) { find(*ev, evRelease, 1).To = 3200 * ms },
-			func(t tally) int { return t.slow }, "release of contender 1 took 1.6s",
+			func(ev *evidence) { find(*ev, evRelease, 1).To = 3700 * ms },
+			func(t tally) int { return t.slow }, "release of contender 1 took 2.1s",
 		},
 		{
 			"no release",
@@ -123,8 +123,8 @@ func TestJudgeFinds(t *testing.T) {
 		},
 		{
 			"slow cancel",
-			func(ev *evidence) { find(*ev, evGaveUp, 0).To = 2300 * ms },
-			func(t tally) int { return t.slow }, "canceled Lock of contender 0 took 600ms",
+			func(ev *evidence) { find(*ev, evGaveUp, 0).To = 2800 * ms },
+			func(t tally) int { return t.slow }, "canceled Lock of contender 0 took 1.1s",
 		},
 		{
 			"error",

@@ -37,7 +37,7 @@ func (l *link) server(addr string) (int, bool) {
 type fault struct {
 	name   string
 	weight int
-	keep   float64 // session time-outs that the holder is told to hold on for
+	keep   float64 // session time-outs that the holder is told to hold on for; 0 when anybody will do, who holds or did
 	do     func(ctx context.Context, h *hunter, g event) error
 }
 
@@ -72,7 +72,7 @@ var serverFaults = []fault{
 	{"follower cut off in silence", 8, 5, func(ctx context.Context, h *hunter, g event) error {
 		return h.partition(ctx, g, false, h.r.servers.Blackout, h.untilElsewhere(g))
 	}},
-	{"follower cut off", 5, 1.5, func(ctx context.Context, h *hunter, g event) error {
+	{"follower cut off", 8, 0, func(ctx context.Context, h *hunter, g event) error {
 		return h.partition(ctx, g, false, h.r.servers.Partition, h.moment())
 	}},
 	{"leader cut off", 1, 5, func(ctx context.Context, h *hunter, g event) error {
@@ -97,7 +97,7 @@ func (h *hunter) hunt(ctx context.Context) error {
 			}
 			dice -= f.weight
 		}
-		g, err := h.catch(ctx, time.Duration(f.keep*float64(h.r.cfg.Session)))
+		g, err := h.catch(ctx, f.keep)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -115,9 +115,13 @@ func (h *hunter) hunt(ctx context.Context) error {
 	}
 }
 
-// catch waits for a holder that agrees to hold on for a while, if nothing happens to it.
-func (h *hunter) catch(ctx context.Context, keep time.Duration) (event, error) {
+// catch waits for a holder that agrees to hold on for some session time-outs, if nothing happens to it.
+func (h *hunter) catch(ctx context.Context, timeouts float64) (event, error) {
+	if timeouts == 0 {
+		return h.r.journal.last(evGranted), ctx.Err()
+	}
 	from := h.r.journal.len()
+	keep := time.Duration(timeouts * float64(h.r.cfg.Session))
 	for {
 		g, next, err := h.r.journal.wait(ctx, from, func(e event) bool { return e.Kind == evGranted && e.Long && h.r.mayTake(e.id()) })
 		if err != nil {
@@ -179,7 +183,7 @@ func (h *hunter) upTo(d time.Duration) time.Duration { return time.Duration(h.rn
 
 // stop stops the holder's process.
 func (h *hunter) stop(ctx context.Context, g event, wait func(context.Context)) error {
-	return h.r.processOf(g).stopFor(func() { wait(ctx) })
+	return h.r.processOf(g.Contender).stopFor(func() { wait(ctx) })
 }
 
 // link has a fault on the holder's connections.
@@ -206,10 +210,18 @@ func (h *hunter) partition(ctx context.Context, g event, leader bool, cut func(i
 	return nil
 }
 
-// annoy disturbs the links of contenders at random, most of whom wait.
-func (r *runner) annoy(ctx context.Context, rnd *rand.Rand) {
+// annoy disturbs contenders at random, most of whom wait: their links, and sometimes their process.
+func (r *runner) annoy(ctx context.Context, rnd *rand.Rand) error {
 	for sleep(ctx, time.Duration(rnd.Int64N(int64(100*time.Millisecond)))) {
-		n := rnd.IntN(400)
+		contender, n := rnd.IntN(r.cfg.Contenders), rnd.IntN(400)
+		length := time.Duration(rnd.Int64N(int64(r.cfg.Session / 4)))
+		wait := func(ctx context.Context) { sleep(ctx, length) }
+		if rnd.IntN(20) == 0 {
+			if err := r.processOf(contender).stopFor(func() { wait(ctx) }); err != nil {
+				return err
+			}
+			continue
+		}
 		begin := []func(*faultproxy.Proxy){
 			(*faultproxy.Proxy).Cut,
 			func(p *faultproxy.Proxy) { p.CutAfter(faultproxy.Downstream, n) },
@@ -218,7 +230,7 @@ func (r *runner) annoy(ctx context.Context, rnd *rand.Rand) {
 			func(p *faultproxy.Proxy) { p.Stall(faultproxy.Downstream, true) },
 			func(p *faultproxy.Proxy) { p.Delay(faultproxy.Both, time.Duration(n)*time.Millisecond/10) },
 		}[rnd.IntN(6)]
-		length := time.Duration(rnd.Int64N(int64(r.cfg.Session / 4)))
-		r.disturb(ctx, rnd.IntN(r.cfg.Contenders), begin, func(ctx context.Context) { sleep(ctx, length) })
+		r.disturb(ctx, contender, begin, wait)
 	}
+	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -51,6 +52,18 @@ func (j *journal) since(from int) []event {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.events[from:len(j.events):len(j.events)]
+}
+
+// last returns the newest event of a kind; the zero event when there is none.
+func (j *journal) last(kind string) event {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range slices.Backward(j.events) {
+		if e.Kind == kind {
+			return e
+		}
+	}
+	return event{}
 }
 
 // wait returns the first event from an index on that matches, and the index behind it.

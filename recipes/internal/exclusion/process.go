@@ -29,6 +29,8 @@ type process struct {
 	stay  chan struct{} // closed when it has ended
 	read  chan error    // result of reading what it reports
 
+	stopping sync.Mutex // held by whoever has stopped it
+
 	mu    sync.Mutex // guards what follows, and writing to in
 	out   *json.Encoder
 	stops []stop
@@ -76,8 +78,12 @@ func (p *process) tell(line any) error {
 	return p.out.Encode(line)
 }
 
-// stopFor stops the process until wait returns.
+// stopFor stops the process until wait returns, unless somebody else has stopped it already.
 func (p *process) stopFor(wait func()) error {
+	if !p.stopping.TryLock() {
+		return nil
+	}
+	defer p.stopping.Unlock()
 	s := stop{process: p.index, from: now()}
 	if err := stopProcess(p.cmd.Process); err != nil {
 		return err

@@ -178,19 +178,23 @@ func (r *runner) faults(ctx context.Context, p part) error {
 	case r.cfg.Plant == plantUnverified:
 		hunters = [][]fault{serverFaults[:1]}
 	case p.Partitions:
-		hunters = [][]fault{serverFaults, clientFaults}
+		hunters = [][]fault{serverFaults, clientFaults, clientFaults}
 	}
-	errs := make([]error, len(hunters))
-	var wg sync.WaitGroup
+	rnd := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(r.cfg.Seed, stream)) }
+	tasks := []func() error{func() error { return r.annoy(ctx, rnd(100)) }}
 	for i, faults := range hunters {
-		h := &hunter{r: r, faults: faults, rnd: rand.New(rand.NewPCG(r.cfg.Seed, uint64(100+i)))}
+		h := &hunter{r: r, faults: faults, rnd: rnd(uint64(101 + i))}
+		tasks = append(tasks, func() error { return h.hunt(ctx) })
+	}
+	errs := make([]error, len(tasks))
+	var wg sync.WaitGroup
+	for i, task := range tasks {
 		wg.Go(func() {
-			if errs[i] = h.hunt(ctx); errs[i] != nil {
+			if errs[i] = task(); errs[i] != nil {
 				cancel()
 			}
 		})
 	}
-	wg.Go(func() { r.annoy(ctx, rand.New(rand.NewPCG(r.cfg.Seed, 200))) })
 	wg.Wait()
 	return errors.Join(errs...)
 }
@@ -272,11 +276,11 @@ func (r *runner) tellAll(o order) error {
 
 // keep tells a holder to hold on for a while.
 func (r *runner) keep(g event, length time.Duration) error {
-	return r.processOf(g).tell(order{Do: doKeep, Contender: g.Contender, Hold: g.Hold, For: length})
+	return r.processOf(g.Contender).tell(order{Do: doKeep, Contender: g.Contender, Hold: g.Hold, For: length})
 }
 
-func (r *runner) processOf(e event) *process {
-	return r.processes[e.Contender/(r.cfg.Contenders/r.cfg.Processes)]
+func (r *runner) processOf(contender int) *process {
+	return r.processes[contender/(r.cfg.Contenders/r.cfg.Processes)]
 }
 
 // mayTake lets each hold be the business of one hunter.

@@ -140,13 +140,13 @@ func init() {
 const lockTable = `
                 | Kazoo | Kazoo+pattern | Curator | go-zookeeper | Curator RW | ZooKeeper | gazoo kazoo | gazoo curator | gazoo curatorrw | gazoo zkrecipe
 Kazoo           | W | W | I | W | I | I | W | W | W | W
-Kazoo renamed   | I | W | W | W | I | I | W | W | W | W
-Curator         | I | W | W | W | I | I | W | W | W | W
-go-zookeeper    | I | W | W | W | I | I | W | W | W | W
+Kazoo renamed   | I | W | W | W | I | W | W | W | W | W
+Curator         | I | W | W | W | I | W | W | W | W | W
+go-zookeeper    | I | W | W | W | I | W | W | W | W | W
 Curator RW      | I | I | I | W | W | I | W | W | W | W
 ZooKeeper       | I | I | I | F | I | W | W | W | W | W
 gazoo kazoo     | W | W | I | W | I | I | W | W | W | W
-gazoo curator   | I | W | W | W | I | I | W | W | W | W
+gazoo curator   | I | W | W | W | I | W | W | W | W | W
 gazoo curatorrw | I | I | I | W | W | I | W | W | W | W
 gazoo zkrecipe  | I | I | I | F | I | W | W | W | W | W
 `

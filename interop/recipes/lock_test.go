@@ -39,8 +39,13 @@ func (c *contender) acquires(t *testing.T, who string) {
 	}
 }
 
-// theirs is a party in another process.
+// theirs is a party in another process: a lock.
 func theirs(name string, clients func(*site) [2]*peer.Client, kind string, make, acquire peer.Args) party {
+	return theirsWith(name, clients, kind, make, acquire, "acquire", "release")
+}
+
+// theirsWith is one with words of its own for taking and giving back.
+func theirsWith(name string, clients func(*site) [2]*peer.Client, kind string, make, acquire peer.Args, take, give string) party {
 	return party{name: name, contend: func(t *testing.T, s *site, who int, path string) *contender {
 		t.Helper()
 		client := clients(s)[who]
@@ -49,7 +54,7 @@ func theirs(name string, clients func(*site) [2]*peer.Client, kind string, make,
 		for k, v := range acquire {
 			args[k] = v
 		}
-		call := o.o.Start("acquire", args)
+		call := o.o.Start(take, args)
 		return &contender{
 			session: client.Session,
 			done:    call.Done(),
@@ -59,32 +64,36 @@ func theirs(name string, clients func(*site) [2]*peer.Client, kind string, make,
 			},
 			release: func(t *testing.T) {
 				t.Helper()
-				o.do(nil, "release", acquire)
+				o.do(nil, give, acquire)
 			},
 		}
 	}}
 }
 
-// locker is what gazoo's locks have in common.
-type locker interface {
-	Lock(ctx context.Context) (*lock.Held, error)
+// holding is what gazoo's recipes hand out.
+type holding interface {
+	Err() error
+	Release(ctx context.Context) error
 }
 
+// taker waits until it holds.
+type taker func(ctx context.Context) (holding, error)
+
 // ours is a party in this process.
-func ours(name string, make func(zk *gazoo.Client, path string) (locker, error)) party {
+func ours(name string, make func(zk *gazoo.Client, path string) (taker, error)) party {
 	return party{name: name, ours: true, contend: func(t *testing.T, s *site, who int, path string) *contender {
 		t.Helper()
 		zk := s.gazoo[who]
-		mu, err := make(zk, path)
+		take, err := make(zk, path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		done := newChan()
-		var held *lock.Held
+		var held holding
 		ctx := within(t)
 		go func() {
 			defer close(done)
-			held, err = mu.Lock(ctx)
+			held, err = take(ctx)
 		}()
 		return &contender{
 			session: zk.SessionID(),
@@ -103,36 +112,32 @@ func ours(name string, make func(zk *gazoo.Client, path string) (locker, error))
 // newChan is for where make is a parameter.
 func newChan() chan struct{} { return make(chan struct{}) }
 
-func styled(style lock.Style) func(*gazoo.Client, string) (locker, error) {
-	return func(zk *gazoo.Client, path string) (locker, error) { return lock.New(zk, path, lock.WithStyle(style)) }
+// mutex makes gazoo's lock a party.
+func mutex(opts ...lock.Option) func(*gazoo.Client, string) (taker, error) {
+	return func(zk *gazoo.Client, path string) (taker, error) {
+		mu, err := lock.New(zk, path, opts...)
+		return func(ctx context.Context) (holding, error) { return mu.Lock(ctx) }, err
+	}
 }
 
 func kazoos(s *site) [2]*peer.Client   { return s.kazoo }
 func curators(s *site) [2]*peer.Client { return s.curator }
 func gozks(s *site) [2]*peer.Client    { return s.gozk }
 
-// The parties, by the names they have in the table.
-var parties = map[string]party{}
-
-func init() {
-	for _, p := range []party{
-		theirs("Kazoo", kazoos, "Lock", nil, nil),
-		theirs("Kazoo+pattern", kazoos, "Lock", peer.Args{"patterns": []string{"-lock-"}}, nil),
-		theirs("Kazoo renamed", kazoos, "RenamedLock", nil, nil),
-		theirs("Curator", curators, "InterProcessMutex", nil, nil),
-		theirs("Curator RW", curators, "InterProcessReadWriteLock", nil, peer.Args{"mode": "write"}),
-		theirs("go-zookeeper", gozks, "Lock", nil, nil),
-		theirs("ZooKeeper", curators, "WriteLock", nil, nil),
-		ours("gazoo kazoo", styled(lock.Kazoo)),
-		ours("gazoo curator", styled(lock.Curator)),
-		ours("gazoo curatorrw", styled(lock.CuratorRW)),
-		ours("gazoo zkrecipe", styled(lock.ZKRecipe)),
-		ours("gazoo custom", func(zk *gazoo.Client, path string) (locker, error) {
-			return lock.New(zk, path, lock.WithStyle(lock.Custom("mine-", "")), lock.WithMarkers("-mine-"))
-		}),
-	} {
-		parties[p.name] = p
-	}
+// lockParties are those of lockTable.
+var lockParties = []party{
+	theirs("Kazoo", kazoos, "Lock", nil, nil),
+	theirs("Kazoo+pattern", kazoos, "Lock", peer.Args{"patterns": []string{"-lock-"}}, nil),
+	theirs("Kazoo renamed", kazoos, "RenamedLock", nil, nil),
+	theirs("Curator", curators, "InterProcessMutex", nil, nil),
+	theirs("Curator RW", curators, "InterProcessReadWriteLock", nil, peer.Args{"mode": "write"}),
+	theirs("go-zookeeper", gozks, "Lock", nil, nil),
+	theirs("ZooKeeper", curators, "WriteLock", nil, nil),
+	ours("gazoo kazoo", mutex(lock.WithStyle(lock.Kazoo))),
+	ours("gazoo curator", mutex(lock.WithStyle(lock.Curator))),
+	ours("gazoo curatorrw", mutex(lock.WithStyle(lock.CuratorRW))),
+	ours("gazoo zkrecipe", mutex(lock.WithStyle(lock.ZKRecipe))),
+	ours("gazoo custom", mutex(lock.WithStyle(lock.Custom("mine-", "")))),
 }
 
 // lockTable says who waits for whom: W waits, I walks in, F fails. The first four rows and columns are what was measured
@@ -155,15 +160,25 @@ gazoo zkrecipe  | I | I | I | F | I | W | W | W | W | W
 // style, and those wait for ours whose names it uses; what the others do among themselves shows that the test can see
 // somebody walk in. Whoever waits gets the lock after the release, and nobody leaves anything behind.
 func TestLockTable(t *testing.T) {
+	checkTable(t, "lock", lockTable, lockParties)
+}
+
+// checkTable lets every party of a table's rows hold while every one of its columns comes, on each server.
+func checkTable(t *testing.T, what, table string, parties []party) {
+	t.Helper()
+	byName := make(map[string]party)
+	for _, p := range parties {
+		byName[p.name] = p
+	}
+	lines := strings.Split(strings.TrimSpace(table), "\n")
+	newcomers := fields(lines[0])[1:]
 	onEach(t, func(t *testing.T, s *site) {
-		lines := strings.Split(strings.TrimSpace(lockTable), "\n")
-		newcomers := fields(lines[0])[1:]
 		for _, line := range lines[1:] {
 			row := fields(line)
 			for i, newcomer := range newcomers {
 				want := map[string]outcome{"W": waits, "I": walksIn, "F": fails}[row[1+i]]
 				t.Run(row[0]+"/"+newcomer, func(t *testing.T) {
-					meet(t, s, parties[row[0]], parties[newcomer], want)
+					meet(t, s, what, byName[row[0]], byName[newcomer], want)
 				})
 			}
 		}
@@ -179,9 +194,12 @@ func fields(line string) []string {
 }
 
 // meet lets one hold the lock when another comes.
-func meet(t *testing.T, s *site, first, second party, want outcome) {
+func meet(t *testing.T, s *site, table string, first, second party, want outcome) {
 	t.Helper()
 	path := newPath()
+	if _, err := s.zk.Create(t.Context(), path, nil); err != nil { // ZooKeeper's election wants it
+		t.Fatal(err)
+	}
 	holder := first.contend(t, s, 0, path)
 	holder.acquires(t, "holder "+first.name)
 	newcomer := second.contend(t, s, 1, path)
@@ -205,7 +223,7 @@ func meet(t *testing.T, s *site, first, second party, want outcome) {
 	if got != want {
 		t.Errorf("holder %s, newcomer %s: it %s, want that it %s", first.name, second.name, got, want)
 	}
-	found.cell(cell{target: s.target, holder: first.name, newcomer: second.name, ours: first.ours || second.ours, outcome: got})
+	found.cell(cell{table: table, target: s.target, holder: first.name, newcomer: second.name, ours: first.ours || second.ours, outcome: got})
 
 	if got == waits {
 		select {
@@ -220,7 +238,5 @@ func meet(t *testing.T, s *site, first, second party, want outcome) {
 	}
 	newcomer.acquires(t, "newcomer "+second.name)
 	newcomer.release(t)
-	if names := s.children(t, path); len(names) > 0 {
-		t.Errorf("left behind: %q", names)
-	}
+	s.empties(t, path)
 }

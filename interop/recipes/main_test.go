@@ -51,9 +51,10 @@ type findings struct {
 
 // cell is one place in the table of who waits for whom.
 type cell struct {
-	target, holder, newcomer string
-	ours                     bool // one of the two is gazoo
-	outcome                  outcome
+	table, target    string
+	holder, newcomer string
+	ours             bool // one of the two is gazoo
+	outcome          outcome
 }
 
 func (f *findings) cell(c cell) {
@@ -73,13 +74,16 @@ func (f *findings) format(what string) {
 }
 
 func (f *findings) print() {
-	for _, target := range targets {
-		table := slices.DeleteFunc(slices.Clone(f.cells), func(c cell) bool { return c.target != target })
-		if len(table) == 0 {
-			continue
+	type key struct{ table, target string }
+	var tables []key
+	for _, c := range f.cells {
+		if k := (key{c.table, c.target}); !slices.Contains(tables, k) {
+			tables = append(tables, k)
 		}
-		fmt.Printf("on %s, holder in the rows, newcomer in the columns:\n", target)
-		printTable(table)
+	}
+	for _, k := range tables {
+		fmt.Printf("%s on %s, holder in the rows, newcomer in the columns:\n", k.table, k.target)
+		printTable(slices.DeleteFunc(slices.Clone(f.cells), func(c cell) bool { return (key{c.table, c.target}) != k }))
 	}
 	for _, what := range slices.Sorted(maps.Keys(f.formats)) {
 		fmt.Println("format:", what)

@@ -283,3 +283,9 @@ func (s *site) children(t testing.TB, path string) []string {
 	}
 	return names
 }
+
+// empties waits until a znode has no children: some delete theirs in the background.
+func (s *site) empties(t testing.TB, path string) {
+	t.Helper()
+	zktest.Eventually(t, "nothing is left below "+path, func() bool { return len(s.children(t, path)) == 0 })
+}

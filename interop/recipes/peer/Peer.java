@@ -353,11 +353,9 @@ public class Peer {
                     }
                     return elected.await(millis(args), TimeUnit.MILLISECONDS);
                 case "resign":
+                    // Nothing is closed: that would interrupt the thread that deletes the znode.
                     over.countDown();
-                    if (elected.getCount() == 0) {
-                        ended.await();
-                    }
-                    selector.close();
+                    ended.await();
                     return null;
                 case "leading":
                     return selector.hasLeadership();
@@ -771,6 +769,7 @@ public class Peer {
     static class ZooKeeperElection implements Recipe {
         private final LeaderElectionSupport election = new LeaderElectionSupport();
         private final CountDownLatch elected = new CountDownLatch(1);
+        private volatile boolean failed;
         private boolean started;
 
         ZooKeeperElection(ZooKeeper zk, String path, String identifier) {
@@ -778,7 +777,10 @@ public class Peer {
             election.setRootNodeName(path);
             election.setHostName(identifier);
             election.addListener(e -> {
-                if (e == LeaderElectionSupport.EventType.ELECTED_COMPLETE) {
+                if (e == LeaderElectionSupport.EventType.FAILED) {
+                    failed = true;
+                    elected.countDown();
+                } else if (e == LeaderElectionSupport.EventType.ELECTED_COMPLETE) {
                     elected.countDown();
                 }
             });
@@ -793,7 +795,10 @@ public class Peer {
                             started = true;
                         }
                     }
-                    return elected.await(millis(args), TimeUnit.MILLISECONDS);
+                    if (elected.await(millis(args), TimeUnit.MILLISECONDS) && failed) {
+                        throw new IllegalStateException("failed");
+                    }
+                    return elected.getCount() == 0;
                 case "resign":
                     election.stop();
                     return null;

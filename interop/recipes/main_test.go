@@ -11,15 +11,18 @@ import (
 
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 	"github.com/gazoo-zk/gazoo/internal/leak"
+	"github.com/gazoo-zk/gazoo/interop/recipes/peer"
 )
 
-func TestMain(m *testing.M) { leak.Main(ensemble.WithShared(reporting{m})) }
+func TestMain(m *testing.M) {
+	peer.Child()
+	leak.Main(ensemble.WithShared(reporting{m}))
+}
 
 // reporting closes what the tests shared, and prints what they have found.
 type reporting struct{ *testing.M }
 
 func (r reporting) Run() int {
-	defer os.RemoveAll(tmp)
 	code := r.M.Run()
 	if err := closeSites(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -45,15 +45,6 @@ var shared struct {
 	sites                map[string]*site
 }
 
-// tmp has the programs that are built.
-var tmp = func() string {
-	dir, err := os.MkdirTemp("", "gazoo-interop-")
-	if err != nil {
-		panic(err)
-	}
-	return dir
-}()
-
 // onEach runs f as a subtest on each server.
 func onEach(t *testing.T, f func(t *testing.T, s *site)) {
 	t.Helper()
@@ -121,7 +112,7 @@ func startPeers() error {
 	var wg sync.WaitGroup
 	wg.Go(func() { shared.kazoo, errs[0] = peer.Kazoo() })
 	wg.Go(func() { shared.curator, errs[1] = peer.Curator() })
-	wg.Go(func() { shared.gozk, errs[2] = peer.GoZK(tmp) })
+	wg.Go(func() { shared.gozk, errs[2] = peer.GoZK() })
 	wg.Wait()
 	return errors.Join(errs[:]...)
 }

@@ -12,7 +12,7 @@
 //	err = call.Wait(ctx, &got)
 //
 // One process has any number of clients, each with a session of its own. What it understands is in peer.py, Peer.java
-// and gozk/main.go, next to this file.
+// and gozk.go, next to this file.
 //
 // The processes end with [Process.Close], with the process that started them, or when their input ends. When one ends on
 // its own, every call fails with an error that has the end of what it wrote to its standard error.

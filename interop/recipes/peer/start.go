@@ -105,13 +105,3 @@ func compile(classpath string) (string, error) {
 	}
 	return dir, nil
 }
-
-// GoZK builds a program with go-zookeeper/zk into dir and starts it.
-func GoZK(dir string) (*Process, error) {
-	binary := filepath.Join(dir, "gozk")
-	out, err := exec.Command("go", "build", "-o", binary, "github.com/gazoo-zk/gazoo/interop/recipes/peer/gozk").CombinedOutput()
-	if err != nil {
-		return nil, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return start("gozk", exec.Command(binary))
-}

@@ -1,5 +1,4 @@
-// Command gozk drives go-zookeeper/zk for the tests of package recipes, in the same way as peer.py drives Kazoo.
-package main
+package peer
 
 import (
 	"bufio"
@@ -7,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"time"
@@ -14,7 +14,30 @@ import (
 	"github.com/go-zookeeper/zk"
 )
 
-type request struct {
+// gozkVariable makes [Child] drive go-zookeeper/zk.
+const gozkVariable = "GAZOO_INTEROP_GOZK"
+
+// GoZK starts a process with go-zookeeper/zk. That is the program that runs, once more: it calls [Child] first.
+func GoZK() (*Process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), gozkVariable+"=1")
+	return start("go-zookeeper", cmd)
+}
+
+// Child does the work of a process that [GoZK] has started, in the same way as peer.py, and does not return then.
+// Everywhere else it does nothing.
+func Child() {
+	if os.Getenv(gozkVariable) != "" {
+		serve()
+		os.Exit(0)
+	}
+}
+
+type gozkRequest struct {
 	ID     int64  `json:"id"`
 	Op     string `json:"op"`
 	Object string `json:"object"`
@@ -26,30 +49,30 @@ type request struct {
 	} `json:"args"`
 }
 
-type reply struct {
+type gozkReply struct {
 	ID    int64  `json:"id"`
 	Value any    `json:"value,omitempty"`
 	Error string `json:"error,omitempty"`
 }
 
-// peer has the clients and their locks by name.
-type peer struct {
+// gozk has the clients and their locks by name.
+type gozk struct {
 	mu      sync.Mutex
 	clients map[string]*zk.Conn
 	locks   map[string]*zk.Lock
 }
 
-func main() {
-	p := &peer{clients: make(map[string]*zk.Conn), locks: make(map[string]*zk.Lock)}
+func serve() {
+	p := &gozk{clients: make(map[string]*zk.Conn), locks: make(map[string]*zk.Lock)}
 	var out sync.Mutex
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
-		var req request
+		var req gozkRequest
 		if err := json.Unmarshal(in.Bytes(), &req); err != nil {
 			log.Fatal(err)
 		}
 		go func() {
-			rep := reply{ID: req.ID}
+			rep := gozkReply{ID: req.ID}
 			var err error
 			if rep.Value, err = p.handle(req); err != nil {
 				rep.Error = err.Error()
@@ -65,7 +88,7 @@ func main() {
 	}
 }
 
-func (p *peer) handle(req request) (any, error) {
+func (p *gozk) handle(req gozkRequest) (any, error) {
 	p.mu.Lock()
 	lock := p.locks[req.Object]
 	p.mu.Unlock()
@@ -98,7 +121,7 @@ func (p *peer) handle(req request) (any, error) {
 }
 
 // connect returns the session id of a new client.
-func (p *peer) connect(name, hosts string) (int64, error) {
+func (p *gozk) connect(name, hosts string) (int64, error) {
 	conn, events, err := zk.Connect(strings.Split(hosts, ","), 10*time.Second, zk.WithLogInfo(false))
 	if err != nil {
 		return 0, err

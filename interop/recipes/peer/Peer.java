@@ -638,8 +638,15 @@ public class Peer {
                 case "members":
                     return new TreeMap<>(member.getCurrentMembers());
                 case "set":
-                    member.setThisData(bytes(args.get("data")));
-                    return null;
+                    for (;;) {
+                        try {
+                            member.setThisData(bytes(args.get("data")));
+                            return null;
+                        } catch (IllegalStateException e) {
+                            // Curator refuses until it has heard of its own create.
+                            Thread.sleep(5);
+                        }
+                    }
                 case "close":
                     member.close();
                     return null;

@@ -149,7 +149,7 @@ type Call struct {
 
 // String names it for errors.
 func (c *Call) String() string {
-	return fmt.Sprintf("%s: %s %s %v", c.process.Name, c.object, c.op, map[string]any(c.args))
+	return fmt.Sprintf("%s: %s %s", c.process.Name, c.object, c.op)
 }
 
 // Done is closed when there is an answer.

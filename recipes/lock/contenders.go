@@ -15,7 +15,7 @@ type Contender struct {
 	Path     string // its znode
 	Identity string // the znode's data: see [WithIdentity]; "" when there is none, or it was revoked
 	Session  int64  // that it belongs to; 0 of one that outlives its session
-	Czxid    int64  // zxid of its znode's creation, which is its fencing token
+	Czxid    int64  // zxid of its znode's creation
 	Since    time.Time
 	Shared   bool // a reader
 	Position int  // how many are ahead, readers among them

@@ -22,6 +22,10 @@ const (
 	// maxWindow is how far from the front a consumer looks that others are always faster than.
 	maxWindow = 64
 
+	// A list is read again, before it is old, when so many of its entries have gone to others: as many, and one for
+	// so many that are left, which is about what listing those costs.
+	staleAfter, staleShare = 4, 64
+
 	// maxCost bounds what a listing is taken to cost, which may have waited for a connection.
 	maxCost = 100 * time.Millisecond
 )
@@ -44,6 +48,7 @@ type feed struct {
 	listed time.Time         // when the list was read; zero when it must be read again
 	cost   time.Duration     // what that took
 	window int               // how many from the front to choose from: see lost
+	losses int               // entries of the list that others had first
 	kick   chan struct{}     // told when an entry is given back
 }
 
@@ -184,6 +189,9 @@ func (f *feed) lost(e entry) {
 	defer f.mu.Unlock()
 	delete(f.busy, e.key())
 	f.window = min(2*f.window, maxWindow)
+	if f.losses++; f.losses > staleAfter+len(f.ready)/staleShare {
+		f.listed = time.Time{}
+	}
 }
 
 // giveBack makes an entry available again, to this process too.
@@ -432,7 +440,7 @@ func (f *feed) merge(l listing) (entry, bool) {
 			held[k] = until // its owner is still at it, although it has gone
 		}
 	}
-	f.busy, f.listed, f.cost = held, now, l.cost
+	f.busy, f.listed, f.cost, f.losses = held, now, l.cost, 0
 	return f.pick()
 }
 

@@ -278,5 +278,11 @@ func (s *site) children(t testing.TB, path string) []string {
 // empties waits until a znode has no children: some delete theirs in the background.
 func (s *site) empties(t testing.TB, path string) {
 	t.Helper()
-	zktest.Eventually(t, "nothing is left below "+path, func() bool { return len(s.children(t, path)) == 0 })
+	s.waitChildren(t, path, 0)
+}
+
+// waitChildren waits until a znode has n children.
+func (s *site) waitChildren(t testing.TB, path string, n int) {
+	t.Helper()
+	zktest.Eventually(t, fmt.Sprintf("%s has %d children", path, n), func() bool { return len(s.children(t, path)) == n })
 }

@@ -13,6 +13,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -471,7 +472,7 @@ public class Peer {
                 case "value":
                     return checked(atomic.get());
                 case "add":
-                    return checked(atomic.add(args.get("delta").asInt()));
+                    return applied(() -> atomic.add(args.get("delta").asInt()));
             }
             throw unknown(op);
         }
@@ -489,7 +490,7 @@ public class Peer {
                 case "value":
                     return checked(atomic.get());
                 case "add":
-                    return checked(atomic.add(args.get("delta").asLong()));
+                    return applied(() -> atomic.add(args.get("delta").asLong()));
             }
             throw unknown(op);
         }
@@ -500,6 +501,16 @@ public class Peer {
             throw new IllegalStateException("not applied");
         }
         return value.postValue();
+    }
+
+    /** Repeats a change until nobody else was faster. */
+    static <T> T applied(Callable<AtomicValue<T>> change) throws Exception {
+        for (;;) {
+            AtomicValue<T> value = change.call();
+            if (value.succeeded()) {
+                return value.postValue();
+            }
+        }
     }
 
     static class SimpleQueue implements Recipe {

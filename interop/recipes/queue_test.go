@@ -117,13 +117,17 @@ func TestQueue(t *testing.T) {
 				take(t, ours, "theirs 0", "ours 0", "theirs 1")
 				theirs.get("ours 1", "theirs 2", "ours 2")
 
+				watches := s.watches(t)
 				call := theirs.o.Start("get", timeout)
-				s.mustWait(t, s.curator[0].Session, path, call)
+				if !s.blocked(t, watches, call.Done()) {
+					t.Errorf("%s does not wait", kind)
+				}
 				put(t, ours, "late")
 				var got []byte
 				if theirs.must(call, &got); string(got) != "late" {
 					t.Errorf("%s waited for %q, want late", kind, got)
 				}
+				watches = s.watches(t)
 				waiting := in(t, func(ctx context.Context) error {
 					item, err := ours.Take(ctx)
 					if err == nil && item != "later" {
@@ -131,7 +135,7 @@ func TestQueue(t *testing.T) {
 					}
 					return err
 				})
-				s.waiting(t, s.gazoo[0].SessionID(), path, waiting.done)
+				s.blocked(t, watches, waiting.done)
 				theirs.do(nil, "put", value("later"))
 				waiting.must(t, "Take")
 				found.format("queue: " + kind + ", both ways")
@@ -190,6 +194,7 @@ func TestLockingQueue(t *testing.T) {
 		}
 
 		// A waiter is woken by the other's release.
+		watches := s.watches(t)
 		waiting := in(t, func(ctx context.Context) error {
 			item, err := ours.Take(ctx)
 			if err == nil {
@@ -197,7 +202,7 @@ func TestLockingQueue(t *testing.T) {
 			}
 			return err
 		})
-		s.waiting(t, s.gazoo[0].SessionID(), path, waiting.done)
+		s.blocked(t, watches, waiting.done)
 		theirs.do(nil, "release", nil)
 		waiting.must(t, "Take and Consume")
 		if theirs.do(&n, "len", nil); n != 0 {

@@ -257,6 +257,44 @@ func (s *site) waiting(t testing.TB, session int64, path string, done <-chan str
 	return waiting
 }
 
+// blocked waits until something that was begun has set a watch anywhere, or is done, and reports whether it is the watch.
+// It is for those that watch the children of a znode, which no server lists: the number of all watches grows then. So
+// nothing else may set one meanwhile. before is that number before it was begun.
+func (s *site) blocked(t testing.TB, before int, done <-chan struct{}) bool {
+	t.Helper()
+	blocked := false
+	zktest.Eventually(t, "there is another watch, or an answer", func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			blocked = s.watches(t) > before
+			return blocked
+		}
+	})
+	return blocked
+}
+
+// watches returns how many there are on the server.
+func (s *site) watches(t testing.TB) int {
+	t.Helper()
+	text, err := ensemble.FourLetter(s.hosts, "mntr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(text) {
+		if n, ok := strings.CutPrefix(line, "zk_watch_count\t"); ok {
+			count, err := strconv.Atoi(strings.TrimSpace(n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return count
+		}
+	}
+	t.Fatalf("no zk_watch_count in %q", text)
+	return 0
+}
+
 // mustWait fails when a call has an answer instead of waiting below the path.
 func (s *site) mustWait(t testing.TB, session int64, path string, call *peer.Call) {
 	t.Helper()

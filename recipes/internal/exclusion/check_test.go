@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -178,20 +177,27 @@ func TestRunning(t *testing.T) {
 	}
 }
 
-// The figures of three minutes are asked for in proportion, and no less for more.
+// The figures of three minutes are asked for, no less for more, and half of the share for less.
 func TestFigures(t *testing.T) {
-	r := report{tally: tally{grants: 499, afterExpiry: 50, stopped: 50, partitions: 20}}
+	r := report{tally: tally{grants: 499, afterExpiry: 25, stopped: 50, partitions: 20}}
 	for _, tt := range []struct {
 		length time.Duration
 		want   string
 	}{
-		{time.Minute, ""},
-		{3 * time.Minute, "499 grants in 3m0s, want 500"},
-		{time.Hour, "499 grants in 1h0m0s, want 500"},
+		{150 * time.Second, ""},
+		{3 * time.Minute, "499 grants in 3m0s, want 500; 25 grants after an expiry in 3m0s, want 50"},
+		{time.Hour, "499 grants in 1h0m0s, want 500; 25 grants after an expiry in 1h0m0s, want 50"},
 	} {
 		r.cfg.Length = tt.length
-		if err := r.verdict(); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(fmt.Sprint(err), tt.want) {
-			t.Errorf("verdict of %v: %v, want %q", tt.length, err, tt.want)
+		if got := strings.Join(r.lacks(), "; "); got != tt.want {
+			t.Errorf("%v lack %q, want %q", tt.length, got, tt.want)
 		}
+		if err := r.verdict(); (err == nil) != (tt.want == "") {
+			t.Errorf("verdict of %v: %v", tt.length, err)
+		}
+	}
+	r = report{cfg: config{Length: time.Second}}
+	if got := len(r.lacks()); got != 4 {
+		t.Errorf("a second without anything lacks %d figures, want 4", got)
 	}
 }

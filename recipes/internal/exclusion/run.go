@@ -19,14 +19,14 @@ import (
 
 // Bounds of the steps that no fault disturbs.
 const (
-	settling = 30 * time.Second // until everything runs again
-	idling   = 20 * time.Second // until every contender has given up or released
-	clearing = 10 * time.Second // until no contender is left at the lock
+	settling = time.Minute      // until everything runs again
+	idling   = time.Minute      // until every contender has given up or released
+	clearing = 15 * time.Second // until no contender is left at the lock
 )
 
 // config says what is run.
 type config struct {
-	Length     time.Duration // of all parts together
+	Length     time.Duration // of all parts of a round together
 	Parts      []part
 	Seed       uint64
 	Plant      string
@@ -34,12 +34,17 @@ type config struct {
 	Processes  int
 	Contenders int // of all processes together
 	Session    time.Duration
+
+	// Rounds of all parts there may be, when one does not show enough (default 1).
+	Rounds int
+	enough func(report) bool
 }
 
 func defaults() config {
 	return config{
 		Processes: 4, Contenders: 40, Session: 700 * time.Millisecond,
-		Parts: []part{{Name: "clients"}, {Name: "servers", Partitions: true}},
+		Parts:  []part{{Name: "clients"}, {Name: "servers", Partitions: true}},
+		enough: func(r report) bool { return len(r.lacks()) == 0 },
 	}
 }
 
@@ -57,6 +62,7 @@ type runner struct {
 	processes []*process
 	journal   *journal
 	zk        *gazoo.Client // beside all proxies
+	parts     uint64        // begun so far
 
 	mu         sync.Mutex // guards what follows
 	taken      map[holdID]bool
@@ -73,12 +79,18 @@ func run(ctx context.Context, cfg config, e *ensemble.Ensemble) (r report, err e
 		return report{}, err
 	}
 	r = report{cfg: cfg}
-	for _, p := range cfg.Parts {
-		ev, err := run.part(ctx, p)
-		if err != nil {
-			return report{}, fmt.Errorf("part %s: %w", p.Name, err)
+	for round := range max(cfg.Rounds, 1) {
+		for _, p := range cfg.Parts {
+			p.Name = fmt.Sprintf("%s-%d", p.Name, round)
+			ev, err := run.part(ctx, p)
+			if err != nil {
+				return report{}, fmt.Errorf("part %s: %w", p.Name, err)
+			}
+			r.add(judge(ev))
 		}
-		r.add(judge(ev))
+		if cfg.enough(r) {
+			break
+		}
 	}
 	r.seconds = now().since(begin).Seconds()
 	return r, nil
@@ -132,7 +144,10 @@ func (r *runner) awaitAll(ctx context.Context, from int, kind string, limit time
 // part runs one part, and collects what it shows.
 func (r *runner) part(ctx context.Context, p part) (evidence, error) {
 	for _, path := range []string{p.register(), p.history()} {
-		if _, err := r.zk.Create(ctx, path, nil, gazoo.Parents()); err != nil {
+		if err := r.zk.Retry(ctx, func(ctx context.Context) error {
+			_, err := r.zk.EnsurePath(ctx, path)
+			return err
+		}); err != nil {
 			return evidence{}, err
 		}
 	}
@@ -180,7 +195,8 @@ func (r *runner) faults(ctx context.Context, p part) error {
 	case p.Partitions:
 		hunters = [][]fault{serverFaults, clientFaults, clientFaults}
 	}
-	rnd := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(r.cfg.Seed, stream)) }
+	r.parts++
+	rnd := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(r.cfg.Seed+r.parts, stream)) }
 	tasks := []func() error{func() error { return r.annoy(ctx, rnd(100)) }}
 	for i, faults := range hunters {
 		h := &hunter{r: r, faults: faults, rnd: rnd(uint64(101 + i))}
@@ -213,17 +229,26 @@ func (r *runner) whole(ctx context.Context) error {
 // orphans waits until no contender is left at the lock, and returns those that stay. All sessions are open.
 func (r *runner) orphans(ctx context.Context, p part) ([]string, error) {
 	for deadline := now().add(clearing); ; {
-		if err := r.zk.Sync(ctx, p.lock()); err != nil {
-			return nil, err
-		}
-		names, err := r.zk.Children(ctx, p.lock())
-		if err != nil && !errors.Is(err, gazoo.ErrNoNode) { // an empty container is deleted in time
-			return nil, err
-		}
-		if len(names) == 0 || now() > deadline || !sleep(ctx, 50*time.Millisecond) {
-			return names, ctx.Err()
+		names, err := r.children(ctx, p.lock())
+		if err != nil || len(names) == 0 || now() > deadline || !sleep(ctx, 50*time.Millisecond) {
+			return names, err
 		}
 	}
+}
+
+// children lists what is in a directory by now; a missing one has nothing, since an empty container is deleted in time.
+func (r *runner) children(ctx context.Context, path string) (names []string, err error) {
+	err = r.zk.Retry(ctx, func(ctx context.Context) error {
+		if err := r.zk.Sync(ctx, path); err != nil {
+			return err
+		}
+		names, err = r.zk.Children(ctx, path)
+		if errors.Is(err, gazoo.ErrNoNode) {
+			return nil
+		}
+		return err
+	})
+	return names, err
 }
 
 // fates waits until it is known of every lost lock what became of its session.
@@ -244,10 +269,7 @@ func (r *runner) fates(ctx context.Context, from int) error {
 
 // writes reads the history of the register.
 func (r *runner) writes(ctx context.Context, p part, ev *evidence) error {
-	if err := r.zk.Sync(ctx, p.root()); err != nil {
-		return err
-	}
-	names, err := r.zk.Children(ctx, p.history())
+	names, err := r.children(ctx, p.history())
 	if err != nil {
 		return err
 	}
@@ -260,9 +282,11 @@ func (r *runner) writes(ctx context.Context, p part, ev *evidence) error {
 		ev.history = append(ev.history, entry{token, number})
 	}
 	slices.SortFunc(ev.history, func(a, b entry) int { return int(a.number) - int(b.number) })
-	_, stat, err := r.zk.Get(ctx, p.register())
-	ev.version = stat.Version
-	return err
+	return r.zk.Retry(ctx, func(ctx context.Context) error {
+		_, stat, err := r.zk.Get(ctx, p.register())
+		ev.version = stat.Version
+		return err
+	})
 }
 
 func (r *runner) tellAll(o order) error {

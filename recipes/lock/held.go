@@ -65,7 +65,10 @@ func (m *Mutex) begin(ctx context.Context, node *owned.Node, token int64) (*Held
 	if m.cfg.lasting {
 		session = nil
 	}
-	t, err := tenure.Begin(context.WithValue(ctx, m.key(), h), m.zk, session, node.Path, token, opts...)
+	if m.kind != ofPermit { // of which a program may have several
+		ctx = context.WithValue(ctx, m.key(), h)
+	}
+	t, err := tenure.Begin(ctx, m.zk, session, node.Path, token, opts...)
 	if err != nil {
 		return nil, err
 	}

@@ -36,15 +36,24 @@ type Mutex struct {
 	path string
 	cfg  *config
 	role contend.Role
-	rw   bool // one side of an RW
+	kind kind
 }
+
+// kind tells what a Mutex is part of.
+type kind uint8
+
+const (
+	plain    kind = iota
+	rwSide        // one side of an RW
+	ofPermit      // the permits of a semaphore
+)
 
 // New makes a lock at a path. Nothing is sent.
 //
 // Errors: [gazoo.ErrBadArguments], every problem at once.
 func New(zk *gazoo.Client, path string, opts ...Option) (*Mutex, error) {
 	cfg, err := configure(zk, path, opts, contend.Exclusive)
-	if err != nil {
+	if err := cfg.lockOnly(err); err != nil {
 		return nil, fmt.Errorf("new lock: %w", err)
 	}
 	return &Mutex{zk: zk, path: path, cfg: cfg}, nil

@@ -12,7 +12,7 @@ import (
 // it is sent, and a lost answer can be resolved.
 type once struct {
 	zk    *gazoo.Client // bound to the session that owns what is made
-	own   string        // the znode that it deletes, by its first operation
+	own   string        // the znode that it deletes, and that its first operation is about
 	build func() *gazoo.Txn
 	// made reports whether what it makes is there, and this one's.
 	made func(ctx context.Context) (bool, error)

@@ -35,6 +35,7 @@ type config struct {
 	revoke   func(*Held)
 	revoked  bool // revoke was asked for; it may be nil
 	reenter  bool
+	sizeAt   *string // where the size of a semaphore is kept; nil when it is fixed
 	problems []error
 }
 
@@ -86,6 +87,11 @@ func WithRevocable(fn func(*Held)) Option {
 // with the last of them. Without this option such a Lock fails with [ErrDeadlock].
 func WithReentrance() Option { return func(c *config) { c.reenter = true } }
 
+// WithSharedSize lets a znode say how many permits a semaphore has, which may change at any time, under waiters too
+// ([Semaphore.Resize]). path is that of a Curator SharedCount; "" is the semaphore's own znode, where the size is text, as
+// Kazoo writes it. The size given to [NewSemaphore] is what a missing one begins with.
+func WithSharedSize(path string) Option { return func(c *config) { c.sizeAt = &path } }
+
 // configure checks everything that a lock is made with.
 func configure(zk *gazoo.Client, path string, opts []Option, roles ...contend.Role) (*config, error) {
 	c := &config{style: Kazoo}
@@ -111,6 +117,14 @@ func configure(zk *gazoo.Client, path string, opts []Option, roles ...contend.Ro
 	}
 	c.reader = c.style.Reader(c.reader)
 	return c, errors.Join(c.problems...)
+}
+
+// lockOnly checks what a lock is made with, of which a semaphore has more.
+func (c *config) lockOnly(err error) error {
+	if c.sizeAt != nil {
+		err = errors.Join(err, &gazoo.ArgumentError{Arg: "shared size", Reason: "is for semaphores"})
+	}
+	return err
 }
 
 // tenureOptions are those of what is held.

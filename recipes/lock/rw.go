@@ -33,12 +33,12 @@ type RW struct{ read, write *Mutex }
 // Errors: [gazoo.ErrBadArguments], every problem at once.
 func NewRW(zk *gazoo.Client, path string, opts ...Option) (*RW, error) {
 	cfg, err := configure(zk, path, opts, contend.Exclusive, contend.Shared)
-	if err != nil {
+	if err := cfg.lockOnly(err); err != nil {
 		return nil, fmt.Errorf("new read/write lock: %w", err)
 	}
 	return &RW{
-		read:  &Mutex{zk: zk, path: path, cfg: cfg, role: contend.Shared, rw: true},
-		write: &Mutex{zk: zk, path: path, cfg: cfg, role: contend.Exclusive, rw: true},
+		read:  &Mutex{zk: zk, path: path, cfg: cfg, role: contend.Shared, kind: rwSide},
+		write: &Mutex{zk: zk, path: path, cfg: cfg, role: contend.Exclusive, kind: rwSide},
 	}, nil
 }
 
@@ -80,7 +80,7 @@ func (rw *RW) Revoke(ctx context.Context, c Contender) error { return rw.write.R
 // other handles of it ([WithReentrance]). Else the context's; [ErrLost], [ErrReleased].
 func (h *Held) Downgrade(ctx context.Context) (*Held, error) {
 	m := h.hold.mutex
-	if !m.rw || h.shared() {
+	if m.kind != rwSide || h.shared() {
 		return nil, fmt.Errorf("downgrade %s: %w", h.Path(), &gazoo.ArgumentError{Arg: "lock", Reason: "is not the write lock of an RW"})
 	}
 	if err := h.Err(); err != nil {
@@ -110,7 +110,7 @@ func (h *Held) Downgrade(ctx context.Context) (*Held, error) {
 // downgrade makes the reader's znode, and begins its tenure.
 func (h *Held) downgrade(ctx context.Context, zk *gazoo.Client) (*Held, error) {
 	m := h.hold.mutex
-	reader := &Mutex{zk: m.zk, path: m.path, cfg: m.cfg, role: contend.Shared, rw: true}
+	reader := &Mutex{zk: m.zk, path: m.path, cfg: m.cfg, role: contend.Shared, kind: rwSide}
 	// Not a sequential znode: the name carries the number of the writer's (as in Curator 5.9).
 	own, style, session := h.Path(), m.cfg.style, h.Session()
 	var sid int64

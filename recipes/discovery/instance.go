@@ -47,7 +47,7 @@ type wire struct {
 	Registered int64           `json:"registrationTimeUTC"`
 	Type       ServiceType     `json:"serviceType"`
 	URI        *URISpec        `json:"uriSpec"`
-	Enabled    *bool           `json:"enabled"`
+	Enabled    *bool           `json:"enabled,omitempty"` // Curator leaves it out by default, and old versions refuse it
 }
 
 // MarshalJSON encodes the instance as Curator does.
@@ -61,7 +61,10 @@ func (i Instance[T]) marshal(class string) ([]byte, error) {
 	}
 	w := wire{
 		Name: i.Name, ID: i.ID, Address: optional(i.Address), Port: optional(i.Port), SSLPort: optional(i.SSLPort),
-		Payload: withClass(payload, class), Registered: millis(i.Registered), Type: i.kind(), Enabled: new(!i.Disabled),
+		Payload: withClass(payload, class), Registered: millis(i.Registered), Type: i.kind(),
+	}
+	if i.Disabled {
+		w.Enabled = new(false)
 	}
 	if !i.URI.IsZero() {
 		w.URI = &i.URI

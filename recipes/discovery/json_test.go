@@ -26,19 +26,19 @@ func spec(t testing.TB, s string) discovery.URISpec {
 	return u
 }
 
-// The JSON is what curator-x-discovery 5.4 writes for the same instance (and reads: it lets enabled be missing).
+// The JSON is what curator-x-discovery 5.4 writes for the same instance (and reads: enabled is missing unless it is false).
 func TestCuratorJSON(t *testing.T) {
 	at := time.UnixMilli(1700000000000)
 	t.Run("object", func(t *testing.T) {
 		roundTrip(t, discovery.Instance[payload]{
 			Name: "svc", ID: "id-1", Address: "10.0.0.1", Port: 80, SSLPort: 443, Payload: payload{"D$P", "n", 3},
 			Registered: at, Type: discovery.Dynamic, URI: spec(t, "{scheme}://{address}:{port}/x"),
-		}, `{"name":"svc","id":"id-1","address":"10.0.0.1","port":80,"sslPort":443,"payload":{"@class":"D$P","name":"n","weight":3},"registrationTimeUTC":1700000000000,"serviceType":"DYNAMIC","uriSpec":{"parts":[{"value":"scheme","variable":true},{"value":"://","variable":false},{"value":"address","variable":true},{"value":":","variable":false},{"value":"port","variable":true},{"value":"/x","variable":false}]},"enabled":true}`)
+		}, `{"name":"svc","id":"id-1","address":"10.0.0.1","port":80,"sslPort":443,"payload":{"@class":"D$P","name":"n","weight":3},"registrationTimeUTC":1700000000000,"serviceType":"DYNAMIC","uriSpec":{"parts":[{"value":"scheme","variable":true},{"value":"://","variable":false},{"value":"address","variable":true},{"value":":","variable":false},{"value":"port","variable":true},{"value":"/x","variable":false}]}}`)
 	})
 	t.Run("none", func(t *testing.T) {
 		roundTrip(t, discovery.Instance[discovery.None]{
 			Name: "svc", ID: "id-1", Address: "10.0.0.1", Registered: at, Type: discovery.Static,
-		}, `{"name":"svc","id":"id-1","address":"10.0.0.1","port":null,"sslPort":null,"payload":null,"registrationTimeUTC":1700000000000,"serviceType":"STATIC","uriSpec":null,"enabled":true}`)
+		}, `{"name":"svc","id":"id-1","address":"10.0.0.1","port":null,"sslPort":null,"payload":null,"registrationTimeUTC":1700000000000,"serviceType":"STATIC","uriSpec":null}`)
 	})
 	t.Run("text", func(t *testing.T) {
 		roundTrip(t, discovery.Instance[string]{

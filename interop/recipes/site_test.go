@@ -43,6 +43,7 @@ var shared struct {
 	sync.Mutex
 	kazoo, curator, gozk *peer.Process
 	sites                map[string]*site
+	err                  error // of the start
 }
 
 // onEach runs f as a subtest on each server.
@@ -83,14 +84,14 @@ func sharedSite(t *testing.T, target string) *site {
 	if s := shared.sites[target]; s != nil {
 		return s
 	}
-	if shared.kazoo == nil {
-		if err := startPeers(); err != nil {
-			t.Fatal(err)
-		}
+	if shared.sites == nil {
 		shared.sites = make(map[string]*site)
+		shared.err = startPeers()
+	}
+	if shared.err != nil {
+		t.Fatal(shared.err)
 	}
 	s := &site{target: target}
-	shared.sites[target] = s
 	if target == "apache" {
 		s.hosts = ensemble.Shared(t, ensemble.Standalone).Hosts()
 	} else {
@@ -100,8 +101,9 @@ func sharedSite(t *testing.T, target string) *site {
 		}
 		s.hosts, s.close = srv.Addr(), srv.Close
 	}
-	if err := s.connect(); err != nil {
-		t.Fatal(err)
+	shared.sites[target] = s
+	if shared.err = s.connect(); shared.err != nil {
+		t.Fatal(shared.err)
 	}
 	return s
 }

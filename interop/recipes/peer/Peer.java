@@ -60,6 +60,7 @@ import org.apache.curator.x.discovery.ServiceInstance;
 import org.apache.curator.x.discovery.ServiceInstanceBuilder;
 import org.apache.curator.x.discovery.ServiceType;
 import org.apache.curator.x.discovery.UriSpec;
+import org.apache.curator.x.discovery.details.JsonInstanceSerializer;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.ZooDefs;
 import org.apache.zookeeper.ZooKeeper;
@@ -181,7 +182,9 @@ public class Peer {
             case "PersistentNode":
                 return new Node(new PersistentNode(client, CreateMode.EPHEMERAL, args.path("protection").asBoolean(), path, bytes(args.get("data"))));
             case "ServiceDiscovery":
-                return new Discovery(ServiceDiscoveryBuilder.builder(Map.class).client(client).basePath(path).build());
+                return new Discovery(ServiceDiscoveryBuilder.builder(Object.class).client(client).basePath(path)
+                        // By default it does not write whether an instance is enabled.
+                        .serializer(new JsonInstanceSerializer<>(Object.class, !args.path("enabled_field").asBoolean())).build());
             case "WriteLock":
                 return new ZooKeeperLock(client.getZookeeperClient().getZooKeeper(), path);
             case "ZooKeeperQueue":
@@ -689,12 +692,11 @@ public class Peer {
         }
     }
 
-    @SuppressWarnings({"rawtypes", "unchecked"})
     static class Discovery implements Recipe {
-        private final ServiceDiscovery<Map> discovery;
-        private final Map<String, ServiceInstance<Map>> registered = new ConcurrentHashMap<>();
+        private final ServiceDiscovery<Object> discovery;
+        private final Map<String, ServiceInstance<Object>> registered = new ConcurrentHashMap<>();
 
-        Discovery(ServiceDiscovery<Map> discovery) throws Exception {
+        Discovery(ServiceDiscovery<Object> discovery) throws Exception {
             this.discovery = discovery;
             discovery.start();
         }
@@ -702,7 +704,7 @@ public class Peer {
         public Object call(String op, JsonNode args) throws Exception {
             switch (op) {
                 case "register": {
-                    ServiceInstanceBuilder<Map> b = ServiceInstance.<Map>builder().name(args.get("name").asText())
+                    ServiceInstanceBuilder<Object> b = ServiceInstance.<Object>builder().name(args.get("name").asText())
                             .id(args.get("identifier").asText()).address(args.get("address").asText()).enabled(args.path("enabled").asBoolean(true));
                     if (args.has("port")) {
                         b.port(args.get("port").asInt());
@@ -717,9 +719,10 @@ public class Peer {
                         b.serviceType(ServiceType.valueOf(args.get("type").asText()));
                     }
                     if (args.has("payload")) {
-                        b.payload(json.convertValue(args.get("payload"), TreeMap.class));
+                        JsonNode payload = args.get("payload");
+                        b.payload(payload.isTextual() ? payload.asText() : json.convertValue(payload, TreeMap.class));
                     }
-                    ServiceInstance<Map> instance = b.build();
+                    ServiceInstance<Object> instance = b.build();
                     discovery.registerService(instance);
                     registered.put(instance.getId(), instance);
                     return null;
@@ -731,7 +734,7 @@ public class Peer {
                     return discovery.queryForNames().stream().sorted().toList();
                 case "instances": {
                     List<Object> all = new ArrayList<>();
-                    for (ServiceInstance<Map> i : discovery.queryForInstances(args.get("name").asText())) {
+                    for (ServiceInstance<Object> i : discovery.queryForInstances(args.get("name").asText())) {
                         ObjectNode o = json.createObjectNode();
                         o.put("name", i.getName());
                         o.put("id", i.getId());

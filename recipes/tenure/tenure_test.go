@@ -228,3 +228,22 @@ func Example() {
 	// <nil>
 	// /mine: released
 }
+
+// A server that refuses for overload has said nothing about what is held: the tenure goes on, and its watch with it.
+func TestThrottledLookIsNoLoss(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		throttled := srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpGet, Path: "/held"}, Do: zktest.Fail(gazoo.ErrThrottledOp), Times: 3})
+		held := begin(t, recipetest.Client(t, srv))
+		time.Sleep(time.Second)
+		if err := held.Err(); err != nil || throttled.Hits() != 3 {
+			t.Errorf("Err: %v behind %d refusals, want it held behind 3", err, throttled.Hits())
+		}
+		if err := srv.Remove("/held"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := held.Err(); !errors.Is(err, tenure.ErrDeleted) {
+			t.Errorf("Err behind the delete: %v, want ErrDeleted", err)
+		}
+	})
+}

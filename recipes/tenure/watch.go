@@ -2,9 +2,13 @@ package tenure
 
 import (
 	"errors"
+	"time"
 
 	"github.com/gazoo-zk/gazoo"
 )
+
+// throttlePause is how long a server that refuses for overload is left alone.
+const throttlePause = 100 * time.Millisecond
 
 // run watches the znode until the tenure ends, and deletes what a lost one leaves behind.
 func (t *Tenure) run(stop func() bool) {
@@ -38,6 +42,14 @@ func (t *Tenure) look() {
 		return
 	case over(err) && t.session == nil, errors.Is(err, gazoo.ErrConnectionLoss) && !over(err):
 		return // the next one waits for a connection
+	case errors.Is(err, gazoo.ErrThrottledOp): // an overloaded server has not looked at all
+		pause := time.NewTimer(throttlePause)
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+		case <-t.watching.Done():
+		}
+		return
 	default:
 		t.lose(err)
 		return

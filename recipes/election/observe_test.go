@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,24 +18,39 @@ import (
 
 // observer notes who leads.
 type observer struct {
+	mu   sync.Mutex
 	seen []string // identities, "-" for nobody
 	last election.Candidate
 	err  error
+}
+
+// now returns the latest, of this moment.
+func (o *observer) now() (election.Candidate, error) {
+	synctest.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last, o.err
+}
+
+func (o *observer) note(leader election.Candidate, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case err != nil:
+		o.err = err
+	case leader.Exists():
+		o.seen = append(o.seen, leader.Identity)
+	default:
+		o.seen = append(o.seen, "-")
+	}
+	o.last = leader
 }
 
 func observe(ctx context.Context, e *election.Election) *observer {
 	o := &observer{}
 	go func() {
 		for leader, err := range e.Observe(ctx) {
-			switch {
-			case err != nil:
-				o.err = err
-			case leader.Exists():
-				o.seen = append(o.seen, leader.Identity)
-			default:
-				o.seen = append(o.seen, "-")
-			}
-			o.last = leader
+			o.note(leader, err)
 		}
 	}()
 	return o
@@ -43,6 +59,8 @@ func observe(ctx context.Context, e *election.Election) *observer {
 func (o *observer) want(t *testing.T, ids ...string) {
 	t.Helper()
 	synctest.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if !slices.Equal(o.seen, ids) {
 		t.Errorf("seen %v, want %v", o.seen, ids)
 	}
@@ -120,10 +138,11 @@ func TestObserveAHandOver(t *testing.T) {
 		synctest.Wait()
 		must(t, a.HandOver(t.Context(), "c"))
 		o.want(t, "a", "c")
-		if c := elected(t, l.waiting[2]); o.last.Path != c.Path() || o.last.Session != c.Session().ID() || o.last.Czxid != c.Token() {
-			t.Errorf("observed %+v, want %v with token %d", o.last, c, c.Token())
+		last, _ := o.now()
+		if c := elected(t, l.waiting[2]); last.Path != c.Path() || last.Session != c.Session().ID() || last.Czxid != c.Token() {
+			t.Errorf("observed %+v, want %v with token %d", last, c, c.Token())
 		}
-		must(t, srv.Put(o.last.Path, "C"))
+		must(t, srv.Put(last.Path, "C"))
 		o.want(t, "a", "c", "C")
 	})
 }
@@ -138,10 +157,8 @@ func TestObserveOtherLibraries(t *testing.T) {
 			must(t, srv.Put("/e/"+name, fmt.Sprint(i)))
 		}
 		o := observe(t.Context(), candidate(t, recipetest.Client(t, srv), "/e", ""))
-		synctest.Wait()
-		for o.last.Exists() {
-			must(t, srv.Remove(o.last.Path))
-			synctest.Wait()
+		for last, _ := o.now(); last.Exists(); last, _ = o.now() {
+			must(t, srv.Remove(last.Path))
 		}
 		o.want(t, "0", "1", "2", "3", "4", "-")
 	})
@@ -159,17 +176,21 @@ func TestObserveUnderFaults(t *testing.T) {
 			func(s *zktest.Session) { s.Refuse(); time.AfterFunc(7*time.Second, s.Heal) },
 			func(s *zktest.Session) { s.Expire() },
 			func(s *zktest.Session) { srv.DropReply(zktest.OpGet, ""); srv.DropReply(zktest.OpChildren, "") },
-			func(s *zktest.Session) { srv.Fail(zktest.OpGet, "", gazoo.ErrThrottledOp) },
+			func(s *zktest.Session) {
+				srv.Add(zktest.Rule{
+					Match: zktest.Match{Op: zktest.OpGet, Session: s.ID()}, Do: zktest.Fail(gazoo.ErrThrottledOp), Times: 2,
+				})
+			},
 		} {
 			id := fmt.Sprint(i)
 			fault(srv.Session(zk.SessionID()))
 			l := elected(t, campaign(t.Context(), candidate(t, recipetest.Client(t, srv), "/e", id)))
-			zktest.Eventually(t, "the observer sees "+id, func() bool { synctest.Wait(); return o.last.Identity == id })
+			zktest.Eventually(t, "the observer sees "+id, func() bool { last, _ := o.now(); return last.Identity == id })
 			must(t, l.Resign(t.Context()))
-			zktest.Eventually(t, "the observer sees nobody", func() bool { synctest.Wait(); return !o.last.Exists() })
+			zktest.Eventually(t, "the observer sees nobody", func() bool { last, _ := o.now(); return !last.Exists() })
 		}
-		if o.err != nil {
-			t.Errorf("Observe: %v", o.err)
+		if _, err := o.now(); err != nil {
+			t.Errorf("Observe: %v", err)
 		}
 	})
 }
@@ -196,9 +217,8 @@ func TestEndsOfObserve(t *testing.T) {
 				must(t, srv.Put("/e", ""))
 				synctest.Wait()
 				tt.end(srv, zk, cancel)
-				synctest.Wait()
-				if !errors.Is(o.err, tt.want) {
-					t.Errorf("Observe ended with %v, want %v", o.err, tt.want)
+				if _, err := o.now(); !errors.Is(err, tt.want) {
+					t.Errorf("Observe ended with %v, want %v", err, tt.want)
 				}
 			})
 		})

@@ -108,8 +108,10 @@ func (h *hunter) hunt(ctx context.Context) error {
 		if err := f.do(ctx, h, g); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
-		if err := h.r.keep(g, 0); err != nil { // it is let go, when it still holds
-			return err
+		if f.keep > 0 {
+			if err := h.r.keep(g, 0); err != nil { // it is let go, when it still holds
+				return err
+			}
 		}
 		h.r.log("%-28s contender %2d, %v", f.name, g.Contender, now().since(begin))
 	}

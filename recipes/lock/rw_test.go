@@ -368,3 +368,62 @@ func TestNamesOfReaders(t *testing.T) {
 		})
 	}
 }
+
+// Whatever happens to a waiter, a reader or a writer, it gets in behind the holder, and nothing is left in the end.
+func TestReadWriteWaitersUnderFaults(t *testing.T) {
+	for name, do := range map[string]func(srv *zktest.Server, session int64){
+		"cut":    func(srv *zktest.Server, _ int64) { srv.Cut() },
+		"expiry": func(srv *zktest.Server, session int64) { srv.ExpireSession(session) },
+		"black hole": func(srv *zktest.Server, session int64) {
+			srv.Session(session).BlackHole()
+			time.AfterFunc(20*time.Second, srv.Heal)
+		},
+		"parent removed": func(srv *zktest.Server, _ int64) { srv.Remove(path) },
+		"lost events": func(srv *zktest.Server, _ int64) {
+			srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpEvent}, Do: zktest.DropRequest(), Times: 2})
+		},
+		"lost lists": func(srv *zktest.Server, _ int64) {
+			srv.DropReply(zktest.OpChildren, "")
+			srv.DropReply(zktest.OpDelete, "")
+		},
+		"delete not heard": func(srv *zktest.Server, _ int64) { srv.DropRequest(zktest.OpDelete, "") },
+	} {
+		for _, style := range rwStyles[:2] {
+			for _, holder := range []string{"reader", "writer"} {
+				t.Run(name+"/"+style.Name+"/"+holder, func(t *testing.T) {
+					recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+						read, write := sides(t, srv, lock.WithStyle(style))
+						zk := recipetest.Client(t, srv)
+						waiter := newRW(t, zk, path, lock.WithStyle(style))
+						m, w := write, waiter.Reader()
+						if holder == "reader" {
+							m, w = read, waiter.Writer()
+						}
+						create := srv.DropReply(zktest.OpCreate, "")
+						held := mustLock(t, m)
+						ch := goLock(t.Context(), w)
+						waitContenders(t, srv, path, 2)
+						synctest.Wait()
+						do(srv, zk.SessionID())
+						time.Sleep(time.Second)
+						if err := held.Release(t.Context()); err != nil && name != "parent removed" {
+							t.Errorf("Release: %v", err)
+						}
+						next := got(t, ch)
+						if err := next.Verify(t.Context()); err != nil {
+							t.Errorf("Verify: %v", err)
+						}
+						mustRelease(t, next)
+						time.Sleep(time.Minute)
+						if n := countChildren(srv, path); n != 0 {
+							t.Errorf("%d contenders are left", n)
+						}
+						if create.Hits() != 1 {
+							t.Error("no answer to a create was lost")
+						}
+					})
+				})
+			}
+		}
+	}
+}

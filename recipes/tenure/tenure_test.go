@@ -247,3 +247,52 @@ func TestThrottledLookIsNoLoss(t *testing.T) {
 		}
 	})
 }
+
+// Another znode takes the place of the one that holds: the old context ends as released when the swap has returned, not
+// when the znode vanishes; a swap that fails is a loss.
+func TestReplace(t *testing.T) {
+	broken := errors.New("broken")
+	for name, opts := range map[string][]tenure.Option{"plain": nil, "quorum": {tenure.Quorum()}} {
+		t.Run(name, func(t *testing.T) {
+			recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+				zk := recipetest.Client(t, srv)
+				held := begin(t, zk, opts...)
+				err := held.Replace(t.Context(), func(ctx context.Context, zk *gazoo.Client) error {
+					_, err := zk.Txn().Delete("/held", gazoo.AnyVersion).Create("/next", nil, gazoo.Ephemeral()).Commit(ctx)
+					time.Sleep(2 * time.Second) // in which the watch fires, and a proof fails
+					if alive := held.Err(); alive != nil {
+						t.Errorf("Err before the swap returns: %v", alive)
+					}
+					return err
+				})
+				if err != nil || !errors.Is(held.Err(), tenure.ErrReleased) || errors.Is(held.Err(), tenure.ErrLost) {
+					t.Errorf("Replace: %v, Err: %v, want ErrReleased", err, held.Err())
+				}
+				if err := held.Release(t.Context()); err != nil {
+					t.Errorf("Release: %v", err)
+				}
+				if _, found := srv.Get("/next"); !found {
+					t.Error("the other znode is not there")
+				}
+				ran := false
+				err = held.Replace(t.Context(), func(context.Context, *gazoo.Client) error { ran = true; return nil })
+				if err == nil || ran {
+					t.Errorf("Replace again: %v, ran %v", err, ran)
+				}
+
+				held = begin(t, zk, opts...)
+				err = held.Replace(t.Context(), func(context.Context, *gazoo.Client) error { return broken })
+				if !errors.Is(err, broken) || !errors.Is(held.Err(), tenure.ErrLost) || !errors.Is(held.Err(), broken) {
+					t.Errorf("Replace: %v, Err: %v, want it lost", err, held.Err())
+				}
+				if err := held.Release(t.Context()); !errors.Is(err, tenure.ErrLost) {
+					t.Errorf("Release: %v, want ErrLost", err)
+				}
+				time.Sleep(time.Second)
+				if _, found := srv.Get("/held"); found {
+					t.Error("the znode is there behind a loss")
+				}
+			})
+		})
+	}
+}

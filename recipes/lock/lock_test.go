@@ -15,6 +15,7 @@ import (
 	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/recipes/internal/recipetest"
 	"github.com/gazoo-zk/gazoo/recipes/lock"
+	"github.com/gazoo-zk/gazoo/zkserver"
 	"github.com/gazoo-zk/gazoo/zktest"
 )
 
@@ -369,4 +370,23 @@ func demo() (*zktest.Server, *gazoo.Client) {
 		panic(err)
 	}
 	return srv, zk
+}
+
+// The path is a container: the server removes it when nobody has used it for a while.
+func TestUnusedPathIsRemoved(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		mu := newLock(t, recipetest.Client(t, srv), path)
+		held := mustLock(t, mu)
+		time.Sleep(time.Hour)
+		if _, found := srv.Get(path); !found {
+			t.Error("the path of a held lock has gone")
+		}
+		mustRelease(t, held)
+		zktest.Eventually(t, "the path has gone", func() bool {
+			time.Sleep(time.Second)
+			_, found := srv.Get(path)
+			return !found
+		})
+		mustRelease(t, mustLock(t, mu))
+	}, zktest.WithServer(zkserver.WithReapInterval(time.Second)))
 }

@@ -7,5 +7,5 @@
 //
 // With -v the tests end by printing the table, and a line with counts:
 //
-//	interop: cells=… waits=… walks_in=… fails=… ours=… formats=…
+//	interop: cells=… waits=… walks_in=… shares=… fails=… ours=… formats=…
 package recipes

@@ -12,8 +12,9 @@ import (
 
 // party is a way to take a lock: a library, and how it is used.
 type party struct {
-	name string
-	ours bool
+	name   string
+	ours   bool
+	shared bool // a reader
 	// contend begins to take the lock of a path, by the first or the second client of the library.
 	contend func(t *testing.T, s *site, who int, path string) *contender
 }
@@ -143,17 +144,17 @@ var lockParties = []party{
 // lockTable says who waits for whom: W waits, I walks in, F fails. The first four rows and columns are what was measured
 // without gazoo.
 const lockTable = `
-                | Kazoo | Kazoo+pattern | Curator | go-zookeeper | Curator RW | ZooKeeper | gazoo kazoo | gazoo curator | gazoo curatorrw | gazoo zkrecipe
-Kazoo           | W | W | I | W | I | I | W | W | W | W
-Kazoo renamed   | I | W | W | W | I | W | W | W | W | W
-Curator         | I | W | W | W | I | W | W | W | W | W
-go-zookeeper    | I | W | W | W | I | W | W | W | W | W
-Curator RW      | I | I | I | W | W | I | W | W | W | W
-ZooKeeper       | I | I | I | F | I | W | W | W | W | W
-gazoo kazoo     | W | W | I | W | I | I | W | W | W | W
-gazoo curator   | I | W | W | W | I | W | W | W | W | W
-gazoo curatorrw | I | I | I | W | W | I | W | W | W | W
-gazoo zkrecipe  | I | I | I | F | I | W | W | W | W | W
+                | Kazoo | Kazoo+pattern | Curator | go-zookeeper | Curator RW | ZooKeeper | gazoo kazoo | gazoo curator | gazoo curatorrw | gazoo zkrecipe | gazoo custom
+Kazoo           | W | W | I | W | I | I | W | W | W | W | W
+Kazoo renamed   | I | W | W | W | I | W | W | W | W | W | W
+Curator         | I | W | W | W | I | W | W | W | W | W | W
+go-zookeeper    | I | W | W | W | I | W | W | W | W | W | W
+Curator RW      | I | I | I | W | W | I | W | W | W | W | W
+ZooKeeper       | I | I | I | F | I | W | W | W | W | W | W
+gazoo kazoo     | W | W | I | W | I | I | W | W | W | W | W
+gazoo curator   | I | W | W | W | I | W | W | W | W | W | W
+gazoo curatorrw | I | I | I | W | W | I | W | W | W | W | W
+gazoo zkrecipe  | I | I | I | F | I | W | W | W | W | W | W
 `
 
 // TestLockTable lets every party hold a lock while every other comes, on one path. Ours waits for everybody, whatever its
@@ -176,7 +177,7 @@ func checkTable(t *testing.T, what, table string, parties []party) {
 		for _, line := range lines[1:] {
 			row := fields(line)
 			for i, newcomer := range newcomers {
-				want := map[string]outcome{"W": waits, "I": walksIn, "F": fails}[row[1+i]]
+				want := map[string]outcome{"W": waits, "I": walksIn, "F": fails, "S": shares}[row[1+i]]
 				t.Run(row[0]+"/"+newcomer, func(t *testing.T) {
 					meet(t, s, what, byName[row[0]], byName[newcomer], want)
 				})
@@ -211,6 +212,8 @@ func meet(t *testing.T, s *site, table string, first, second party, want outcome
 		case err != nil:
 			got = fails
 			t.Logf("%s: %v", second.name, err)
+		case ok && first.shared && second.shared:
+			got = shares
 		case ok:
 			got = walksIn
 		default:

@@ -41,6 +41,7 @@ const (
 	waits   outcome = "waits"
 	walksIn outcome = "walks in"
 	fails   outcome = "fails"
+	shares  outcome = "shares" // walks in, and may: both are readers
 )
 
 // found is what the tests have seen.
@@ -99,8 +100,8 @@ func (f *findings) print() {
 			ours++
 		}
 	}
-	fmt.Printf("interop: cells=%d waits=%d walks_in=%d fails=%d ours=%d formats=%d\n",
-		len(f.cells), count[waits], count[walksIn], count[fails], ours, len(f.formats))
+	fmt.Printf("interop: cells=%d waits=%d walks_in=%d shares=%d fails=%d ours=%d formats=%d\n",
+		len(f.cells), count[waits], count[walksIn], count[shares], count[fails], ours, len(f.formats))
 }
 
 func printTable(cells []cell) {

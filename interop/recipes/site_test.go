@@ -220,22 +220,33 @@ func within(t testing.TB) context.Context {
 // timeout is the argument of operations that wait.
 var timeout = peer.Args{"timeout_ms": patience.Milliseconds()}
 
-// watching reports whether a session has a watch at or below a path.
+// watching reports whether a session has a watch at or below a path. One at a znode of its own does not count: that is how
+// a holder learns that it was deleted.
 func (s *site) watching(t testing.TB, session int64, path string) bool {
 	t.Helper()
 	text, err := ensemble.FourLetter(s.hosts, "wchp")
 	if err != nil {
 		t.Fatal(err)
 	}
-	below := false
+	at := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
 		id, indented := strings.CutPrefix(line, "\t0x")
 		if !indented {
-			below = line == path || strings.HasPrefix(line, path+"/")
+			at = line
 			continue
 		}
-		if id, err := strconv.ParseUint(id, 16, 64); err == nil && below && int64(id) == session {
+		if at != path && !strings.HasPrefix(at, path+"/") {
+			continue
+		}
+		if id, err := strconv.ParseUint(id, 16, 64); err != nil || int64(id) != session {
+			continue
+		}
+		stat, found, err := s.zk.Exists(t.Context(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !found || stat.EphemeralOwner != session {
 			return true
 		}
 	}

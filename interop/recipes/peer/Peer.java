@@ -153,6 +153,11 @@ public class Peer {
             case "InterProcessReadWriteLock":
                 return new ReadWrite(new InterProcessReadWriteLock(client, path));
             case "InterProcessSemaphoreV2":
+                if (args.has("size_path")) {
+                    SharedCount size = new SharedCount(client, args.get("size_path").asText(), args.get("leases").asInt());
+                    size.start();
+                    return new Semaphore(new InterProcessSemaphoreV2(client, path, size));
+                }
                 return new Semaphore(new InterProcessSemaphoreV2(client, path, args.get("leases").asInt()));
             case "LeaderLatch":
                 return new Latch(client, path, args);

@@ -72,8 +72,8 @@
 //
 //	style       waits for this one
 //	Kazoo       Kazoo, go-zookeeper/zk
-//	Curator     Curator, go-zookeeper/zk, Kazoo with the extra lock pattern "-lock-"
-//	CuratorRW   Curator's read/write lock
+//	Curator     Curator, go-zookeeper/zk, ZooKeeper's own WriteLock, Kazoo with the extra lock pattern "-lock-"
+//	CuratorRW   Curator's read/write lock, go-zookeeper/zk
 //	ZKRecipe    ZooKeeper's own WriteLock
 //
 // The readers of an [RW] have names in the styles Kazoo (__rlock__), CuratorRW (__READ__) and [Custom]. Others than this

@@ -77,8 +77,12 @@ func (c *core) shutdown(ctx, late context.Context, mode closeMode) (err error) {
 	}
 	if mode == closeDetach {
 		cause = ErrDetached
-	} else if !c.closeSession(ctx) && err == nil {
-		err = fmt.Errorf("the server has not confirmed the session's end: %w", ctxError(ctx))
+	} else {
+		// Before the server hears of it: others may be granted what is held as soon as the session has ended there.
+		c.manager.do(func() { c.manager.endTenancy(cause) })
+		if !c.closeSession(ctx) && err == nil {
+			err = fmt.Errorf("the server has not confirmed the session's end: %w", ctxError(ctx))
+		}
 	}
 	c.manager.do(func() { c.manager.stop(cause) })
 	joined := c.manager.join(late.Done())

@@ -183,11 +183,11 @@ func barrier(ctx context.Context, zk *gazoo.Client) error {
 	}
 }
 
-// exists reads a stat over lost connections: zero when there is no znode.
+// exists reads a stat over lost connections: zero when there is no znode. In a view bound to a session it ends with it.
 func exists(ctx context.Context, zk *gazoo.Client, path string) (gazoo.Stat, error) {
 	for {
 		stat, _, err := zk.Exists(ctx, path)
-		if err == nil || !lost(err) || ctx.Err() != nil {
+		if err == nil || !lost(err) || ctx.Err() != nil || errors.Is(err, gazoo.ErrSessionOver) {
 			return stat, err
 		}
 	}

@@ -32,8 +32,8 @@
 // had it to the end. It is delivered again when its holder failed, or when it is not known whether the item was
 // consumed before the session ended (a DoubtError again).
 //
-// A single consumer gets items of equal priority in the order in which the server made their znodes, beyond the
-// overflow of its counter. A disconnect within the session time-out ends nothing: waiting calls go on, also in the next
+// A consumer from whose queue nobody else takes gets items of equal priority in the order in which the server made
+// their znodes, beyond the overflow of its counter. A disconnect within the session time-out ends nothing: waiting calls go on, also in the next
 // session. A path that is deleted under a queue is made again. Foreign children are ignored. An item that cannot
 // be decoded is reported once by each handle, as a [*DecodeError], and passed by.
 //

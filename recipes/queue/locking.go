@@ -109,7 +109,13 @@ func (q *Locking[T]) lock(ctx context.Context, e entry, decode func(string, []by
 	if len(values) > 0 {
 		item.Value = values[0]
 	}
-	if err := item.begin(ctx); err != nil {
+	if err = item.begin(ctx); err == nil {
+		if err = item.Err(); err != nil { // lost before anybody had it
+			item.done.Store(true)
+			item.Release(ctx)
+		}
+	}
+	if err != nil {
 		l.discard()
 		q.feed.giveBack(e)
 		if errors.Is(err, tenure.ErrLost) && ctx.Err() == nil {

@@ -148,6 +148,7 @@ func (q *Queue[T]) take(ctx context.Context, wait bool) ([]T, error) {
 		}
 		items, err := q.remove(ctx, e)
 		_, undecoded := errors.AsType[*DecodeError](err)
+		_, doubt := errors.AsType[*DoubtError](err)
 		switch {
 		case err == nil:
 			q.feed.won(e)
@@ -157,6 +158,8 @@ func (q *Queue[T]) take(ctx context.Context, wait bool) ([]T, error) {
 			continue
 		case undecoded:
 			q.feed.setAside(e)
+		case doubt:
+			q.feed.forget(e)
 		default:
 			q.feed.giveBack(e)
 		}

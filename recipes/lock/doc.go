@@ -29,8 +29,8 @@
 //
 // Readers tolerate each other, a writer nobody; all of them stand in one queue, so neither kind starves. A plain [Mutex]
 // on the same path is a writer. A writer may become a reader in one step ([Held.Downgrade]), in which no other writer
-// gets in; a reader never becomes a writer ([ErrUpgrade]). Fencing tokens of writers grow; the readers between two
-// writers may come in any order of tokens.
+// gets in; a reader never becomes a writer ([ErrUpgrade]). Fencing tokens grow from writer to writer, and those of the
+// readers between two writers lie between theirs.
 //
 // # Taking a lock again
 //

@@ -65,7 +65,7 @@ func (m *Multi) acquire(ctx context.Context, try bool) (*Group, error) {
 		}
 		lost := errors.Is(err, ErrLost) || owned.Gone(err)
 		if !lost || once || ctx.Err() != nil || m.locks[0].zk.Context().Err() != nil {
-			return nil, fmt.Errorf("multi-lock: %w", err)
+			return nil, fmt.Errorf("multi-lock: %w", owned.Canceled(ctx, err))
 		}
 	}
 }

@@ -25,7 +25,7 @@ func (s *Semaphore) acquire(ctx context.Context, n int, try bool) ([]*Held, erro
 		over := owned.Gone(err) || errors.Is(err, ErrLost)
 		again := over && !s.guard.cfg.once || errors.Is(err, errOwnGone)
 		if !again || ctx.Err() != nil || s.guard.zk.Context().Err() != nil {
-			return nil, fmt.Errorf("semaphore %s: %w", s.Path(), err)
+			return nil, fmt.Errorf("semaphore %s: %w", s.Path(), owned.Canceled(ctx, err))
 		}
 	}
 }
@@ -135,7 +135,7 @@ func (s *Semaphore) ensureLeases(ctx context.Context, zk *gazoo.Client) error {
 		opts = append(opts, gazoo.WithACL(acl...))
 	}
 	_, err := zk.EnsurePath(ctx, s.leases, opts...)
-	if errors.Is(err, gazoo.ErrNotSupported) {
+	if errors.Is(err, gazoo.ErrNotSupported) || errors.Is(err, gazoo.ErrUnimplemented) { // a server older than containers
 		_, err = zk.EnsurePath(ctx, s.leases, opts[1:]...)
 	}
 	return err

@@ -71,8 +71,8 @@ func (rw *RW) Revoke(ctx context.Context, c Contender) error { return rw.write.R
 
 // Downgrade turns the write lock of an [RW] into a read lock. One transaction deletes the writer's znode and makes a
 // reader's with the same number, so the place in the queue stays, the readers that wait behind it come in, and no writer
-// gets between. This handle ends with [ErrReleased] when the one that is returned is alive; the two share the fencing
-// token, since the next writer's is above either.
+// gets between. This handle ends with [ErrReleased] when the one that is returned is alive, whose fencing token is above the
+// writer's, and below the next writer's.
 //
 // With an error nothing is held any more, like behind a Release, unless the error is one of those below.
 //
@@ -102,7 +102,7 @@ func (h *Held) Downgrade(ctx context.Context) (*Held, error) {
 	})
 	if err != nil {
 		h.result = h.Tenure.Release(ctx)
-		return nil, fmt.Errorf("downgrade: %w", err)
+		return nil, fmt.Errorf("downgrade: %w", owned.Canceled(ctx, err))
 	}
 	return reader, nil
 }
@@ -127,13 +127,15 @@ func (h *Held) downgrade(ctx context.Context, zk *gazoo.Client) (*Held, error) {
 	if m.cfg.acl != nil {
 		opts = append(opts, gazoo.WithACL(m.cfg.acl...))
 	}
-	_, maybe, err := once{
+	results, maybe, err := once{
 		zk: zk, own: own,
 		build: func() *gazoo.Txn {
-			return zk.Txn().Delete(own, gazoo.AnyVersion).Create(node.Path, m.cfg.data, opts...)
+			// The set is for its result: it tells the zxid, as a create does not on every server (ZOOKEEPER-4026).
+			return zk.Txn().Set(own, nil, gazoo.AnyVersion).Delete(own, gazoo.AnyVersion).Create(node.Path, m.cfg.data, opts...)
 		},
 		made: func(ctx context.Context) (bool, error) {
 			stat, found, err := zk.Exists(ctx, node.Path)
+			node.Czxid = stat.Czxid
 			return found && stat.EphemeralOwner == sid, err
 		},
 	}.commit(ctx)
@@ -152,8 +154,10 @@ func (h *Held) downgrade(ctx context.Context, zk *gazoo.Client) (*Held, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The next writer's token is above that of this one, and may be below the zxid of the znode that was just made.
-	held, err := reader.begin(&joined{Context: ctx, values: context.WithoutCancel(h.ctx)}, node, h.Token())
+	if results != nil {
+		node.Czxid = results[0].Stat.Mzxid
+	}
+	held, err := reader.begin(&joined{Context: ctx, values: context.WithoutCancel(h.ctx)}, node, node.Czxid)
 	if err != nil {
 		m.zk.Cleanup(session, func(ctx context.Context, zk *gazoo.Client) error {
 			return zk.DeleteIfExists(ctx, node.Path, gazoo.AnyVersion)

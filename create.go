@@ -65,6 +65,32 @@ func Protected() CreateOption { return func(o *createOptions) { o.protected = tr
 // OrSet writes the data over a znode that exists already. Not with Sequential or Protected.
 func OrSet() CreateOption { return func(o *createOptions) { o.set = true } }
 
+// Creation is what create options ask for.
+type Creation struct {
+	Mode                      CreateMode
+	TTL                       time.Duration
+	ACL                       []ACL // nil is the client's default
+	Parents, ContainerParents bool
+	Protected, OrSet          bool
+}
+
+// DescribeCreate returns what create options ask for, for programs that look at the creates of others before they are
+// made: checks, audits, dry runs. It does not validate them.
+func DescribeCreate(opts ...CreateOption) Creation {
+	o := &createOptions{}
+	for _, opt := range opts {
+		opt(o)
+	}
+	c := Creation{
+		TTL: o.ttl, Parents: o.parents, ContainerParents: o.containerParents, Protected: o.protected, OrSet: o.set,
+	}
+	c.Mode, _ = o.mode()
+	if o.hasACL {
+		c.ACL = append([]ACL{}, o.acl...)
+	}
+	return c
+}
+
 func (o *createOptions) mode() (CreateMode, zkproto.OpCode) {
 	switch {
 	case o.container:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -401,4 +402,23 @@ func TestStatOfACreateThatCouldNotBeRead(t *testing.T) {
 			t.Error("nothing was made")
 		}
 	})
+}
+
+func TestDescribeCreate(t *testing.T) {
+	acl := gazoo.ReadACL()[0]
+	for _, c := range []struct {
+		opts []gazoo.CreateOption
+		want gazoo.Creation
+	}{
+		{nil, gazoo.Creation{Mode: zkproto.ModePersistent}},
+		{[]gazoo.CreateOption{gazoo.Ephemeral(), gazoo.Sequential()}, gazoo.Creation{Mode: zkproto.ModeEphemeralSequential}},
+		{[]gazoo.CreateOption{gazoo.TTL(time.Second), gazoo.OrSet()}, gazoo.Creation{Mode: zkproto.ModePersistentTTL, TTL: time.Second, OrSet: true}},
+		{[]gazoo.CreateOption{gazoo.Container(), gazoo.ContainerParents()}, gazoo.Creation{Mode: zkproto.ModeContainer, Parents: true, ContainerParents: true}},
+		{[]gazoo.CreateOption{gazoo.WithACL(acl), gazoo.Protected()}, gazoo.Creation{Mode: zkproto.ModePersistent, ACL: []gazoo.ACL{acl}, Protected: true}},
+		{[]gazoo.CreateOption{gazoo.WithACL()}, gazoo.Creation{Mode: zkproto.ModePersistent, ACL: []gazoo.ACL{}}},
+	} {
+		if got := gazoo.DescribeCreate(c.opts...); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("DescribeCreate = %+v, want %+v", got, c.want)
+		}
+	}
 }

@@ -44,6 +44,7 @@ func (p *Partitioner) run() {
 	defer close(p.done)
 	var watching sync.WaitGroup
 	defer watching.Wait()
+	context.AfterFunc(p.ctx, p.leave)
 
 	err := p.party.Join(p.ctx)
 	if err == nil {
@@ -63,6 +64,18 @@ func (p *Partitioner) run() {
 		err = context.Cause(p.ctx)
 	}
 	p.fail(err)
+	<-p.left
+	p.quit() // a Join that succeeded behind that
+}
+
+// leave leaves the party as soon as the partitioner ends, before any lock is released: otherwise the others would take
+// the items under their present view, and give them up again.
+func (p *Partitioner) leave() {
+	defer close(p.left)
+	p.quit()
+}
+
+func (p *Partitioner) quit() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), releaseTime)
 	defer cancel()
 	_, _ = p.party.Leave(ctx) // what is not done by then goes on in the background
@@ -124,6 +137,7 @@ func (p *Partitioner) round() error {
 		}
 	}
 	p.fail(err)
+	<-p.left
 	return err
 }
 

@@ -321,7 +321,13 @@ func newPartitioner(t testing.TB, zk *gazoo.Client, id string, items []string, o
 
 func acquire(t testing.TB, p *partition.Partitioner, want ...string) {
 	t.Helper()
-	if err := p.WaitAcquired(within(t, time.Minute)); err != nil {
+	err := p.WaitAcquired(within(t, time.Minute))
+	for errors.Is(err, partition.ErrRepartition) { // it had taken its items before it saw that a member has left
+		if err = p.Release(within(t, time.Minute)); err == nil {
+			err = p.WaitAcquired(within(t, time.Minute))
+		}
+	}
+	if err != nil {
 		t.Fatalf("%s: WaitAcquired: %v (state %v)", p.Identifier(), err, p.State())
 	}
 	_, got, ok := p.Share()

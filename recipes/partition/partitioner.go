@@ -73,6 +73,7 @@ type Partitioner struct {
 
 	ctx  context.Context // ends with the partitioner, with the reason as its cause
 	end  context.CancelCauseFunc
+	left chan struct{} // closed when the party was left, or that goes on in the background
 	done chan struct{} // closed when run has left
 
 	mu      sync.Mutex
@@ -99,7 +100,7 @@ func start(ctx context.Context, zk *gazoo.Client, path string, items []string, o
 	}
 	p := &Partitioner{
 		zk: zk, path: path, items: slices.Clone(items), opts: o, party: party, running: running,
-		done: make(chan struct{}), changed: make(chan struct{}),
+		left: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}),
 		status: Status{ID: 1},
 	}
 	p.ctx, p.end = context.WithCancelCause(ctx)

@@ -76,7 +76,11 @@ func (p *party) latch(ctx context.Context, e *election.Election, lead func(conte
 			return
 		}
 		p.began(l)
-		lead(l.Context(), l)
+		work, cancel := context.WithCancel(l.Context())
+		stop := context.AfterFunc(ctx, cancel)
+		lead(work, l)
+		stop()
+		cancel()
 		l.Resign(ctx)
 	}
 }

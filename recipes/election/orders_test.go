@@ -172,27 +172,27 @@ func TestInterleavedResets(t *testing.T) {
 			for _, zk := range m.clients {
 				m.srv.ExpireSession(zk.SessionID())
 			}
-		}, 0, 50},
+		}, 0, 20},
 		{"both connections are lost", false, func(_ *testing.T, m *model) { m.srv.Cut() }, 0, 2},
 		{"the leader's session expires, the other's connection is lost", false, func(_ *testing.T, m *model) {
 			m.srv.Session(m.clients[1].SessionID()).Cut()
 			m.srv.ExpireSession(m.clients[0].SessionID())
-		}, 0, 10},
+		}, 0, 5},
 		{"the leader's znode is deleted, the other's session expires", true, func(t *testing.T, m *model) {
 			m.srv.ExpireSession(m.clients[1].SessionID())
 			must(t, m.srv.Remove(m.latches[0].Leadership().Path()))
-		}, 0, 50},
+		}, 0, 20},
 		{"both znodes are deleted", true, func(t *testing.T, m *model) {
 			for _, path := range m.paths {
 				must(t, m.srv.Remove(path))
 			}
-		}, 8, 50},
-		{"the path is deleted", true, func(t *testing.T, m *model) { must(t, m.srv.Remove("/e")) }, 8, 50},
+		}, 6, 20},
+		{"the path is deleted", true, func(t *testing.T, m *model) { must(t, m.srv.Remove("/e")) }, 6, 20},
 		{"the leader resigns, the other's session expires", false, func(t *testing.T, m *model) {
 			l := m.latches[0].Leadership()
 			go l.Resign(t.Context())
 			m.srv.ExpireSession(m.clients[1].SessionID())
-		}, 0, 50},
+		}, 0, 20},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			runs := orders(t, tt.deep, func(choose func(int) int) (err error) {
@@ -234,7 +234,7 @@ func TestHandOverInEveryOrder(t *testing.T) {
 		{"the heir's session expires", func(m *model) { m.srv.ExpireSession(m.clients[2].SessionID()) }, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			runs := orders(t, 9, func(choose func(int) int) (err error) {
+			runs := orders(t, 6, func(choose func(int) int) (err error) {
 				recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
 					m := newModel(t, srv, 3)
 					l := m.latches[0].Leadership()

@@ -227,10 +227,13 @@ func (t *tap) reply(frame []byte) (faultproxy.Verdict, []byte) {
 		if c.req.Op == OpPing {
 			h.Xid = zkproto.XidPing
 		}
-		instead = h.AppendTo(nil)
+		if h.Err == zkproto.ErrUnimplemented {
+			h.Zxid = -1 // by which clients tell it from a refusal of something that the server does know
+		}
 		if h.Err == zkproto.ErrUnimplemented || h.Err == zkproto.ErrAuthFailed && c.req.Op == OpAuth {
 			verdict = faultproxy.Last
 		}
+		instead = h.AppendTo(nil)
 	}
 	t.end(c, Entry{Answered: verdict != faultproxy.Cut, Code: h.Err, Zxid: h.Zxid})
 	return verdict, instead

@@ -209,11 +209,9 @@ func TestEnterCanBeCanceled(t *testing.T) {
 func TestLeaveAfterALoss(t *testing.T) {
 	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
 		var members []*barrier.Member
-		var zks []*gazoo.Client
 		got := make(chan *barrier.Member, 3)
 		for range 3 {
 			zk := recipetest.Client(t, srv)
-			zks = append(zks, zk)
 			go func() {
 				m, err := newDouble(t, zk, "/d", 3).Enter(t.Context())
 				if err != nil {

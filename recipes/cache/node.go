@@ -29,18 +29,6 @@ type node[T any] struct {
 	held  bool  // it has content
 }
 
-func (n *node[T]) path(root string) string {
-	var names []string
-	for ; n.parent != nil; n = n.parent {
-		names = append(names, n.name)
-	}
-	slices.Reverse(names)
-	if root == "/" && len(names) > 0 {
-		root = ""
-	}
-	return strings.Join(append([]string{root}, names...), "/")
-}
-
 func (n *node[T]) add(kid *node[T]) {
 	if n.kids == nil {
 		n.kids = make(map[string]*node[T], 1)

@@ -139,7 +139,7 @@ func (c *attempt[T]) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stat, err := c.v.write(now.Version, now.found, data, c.anyAuthor).Do(ctx, c.v.zk)
+	version, err := c.v.write(now.Version, data, c.anyAuthor).Do(ctx, c.v.zk)
 	if errors.Is(err, cas.ErrConflict) {
 		c.behind = true
 		return err
@@ -147,7 +147,7 @@ func (c *attempt[T]) once(ctx context.Context) error {
 	if err != nil {
 		return c.v.wrap("change", err)
 	}
-	c.out.Pre, c.out.Post, c.out.Version = now.Value, next, stat.Version
+	c.out.Pre, c.out.Post, c.out.Version = now.Value, next, version
 	return nil
 }
 

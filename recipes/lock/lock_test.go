@@ -147,11 +147,29 @@ func TestTryLock(t *testing.T) {
 		if _, err := other.TryLock(t.Context()); !errors.Is(err, lock.ErrBusy) {
 			t.Errorf("TryLock of a held lock: %v, want ErrBusy", err)
 		}
-		recipetest.WaitChildren(t, recipetest.Dial(t, c.Hosts()), path, 1)
+		if names := recipetest.Children(t, recipetest.Dial(t, c.Hosts()), path); len(names) != 1 {
+			t.Errorf("contenders behind a TryLock of a held lock: %q, want the holder alone", names)
+		}
 		mustRelease(t, held)
 		held, err = other.TryLock(t.Context())
 		if err != nil {
 			t.Fatalf("TryLock of a free lock: %v", err)
+		}
+		mustRelease(t, held)
+	})
+}
+
+// A try that fails has gone from the queue when it returns: it would be in the way of the next one.
+func TestTryLockLeavesNothing(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		held := mustLock(t, newLock(t, recipetest.Client(t, srv), path))
+		other := newLock(t, recipetest.Client(t, srv), path)
+		before := srv.Dump(zktest.Below(path))
+		if _, err := other.TryLock(t.Context()); !errors.Is(err, lock.ErrBusy) {
+			t.Fatalf("TryLock of a held lock: %v, want ErrBusy", err)
+		}
+		if after := srv.Dump(zktest.Below(path)); after != before {
+			t.Errorf("behind a TryLock of a held lock there is\n%s\nwant\n%s", after, before)
 		}
 		mustRelease(t, held)
 	})

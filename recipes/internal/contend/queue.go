@@ -81,7 +81,9 @@ func (q *Queue) Acquire(ctx context.Context, try bool) (*Entry, error) {
 			if err = e.Wait(ctx, try); err == nil {
 				return e, nil
 			}
-			e.Leave()
+			if !errors.Is(err, ErrBusy) || !e.leaveNow(ctx) {
+				e.Leave()
+			}
 		}
 		vanished := errors.Is(err, errVanished)
 		over := owned.Gone(err) || s.Err() != nil && !errors.Is(err, ErrBusy)
@@ -224,6 +226,12 @@ func either(ctx context.Context, one, two *gazoo.Watch) error {
 		return err
 	}
 	return nil
+}
+
+// leaveNow gives the place up and reports whether the server has confirmed that: the next try would find it in its way.
+func (e *Entry) leaveNow(ctx context.Context) bool {
+	err := e.zk.Delete(ctx, e.Path, gazoo.AnyVersion)
+	return err == nil || errors.Is(err, gazoo.ErrNoNode)
 }
 
 // Leave gives the place up, in the background.

@@ -56,17 +56,20 @@ func (b *Barrier) Remove(ctx context.Context) (removed bool, err error) {
 	return err == nil, err
 }
 
-// Wait waits until the barrier is down, which it may be already.
+// Wait waits until the barrier is down, which it may be already. One that was taken down and put up again while nobody
+// could see it has been down.
 //
 // Errors: the context's, [gazoo.ErrClosed], [gazoo.ErrNoAuth].
 func (b *Barrier) Wait(ctx context.Context) error {
+	var up int64 // zxid of the create of the barrier that is waited for
 	for snap, err := range b.zk.WatchData(ctx, b.path) {
 		if err != nil {
 			return fmt.Errorf("wait for barrier: %w", err)
 		}
-		if !snap.Exists {
+		if !snap.Exists || up != 0 && snap.Stat.Czxid != up {
 			return nil
 		}
+		up = snap.Stat.Czxid
 	}
 	return ctx.Err()
 }

@@ -91,6 +91,43 @@ func TestWaitSurvivesADropAndAnExpiry(t *testing.T) {
 	}
 }
 
+// The barrier is up again before a waiter without a connection has seen it down: it was down all the same.
+func TestWaitDoesNotSleepThroughARemoval(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		zk := recipetest.Client(t, srv)
+		must(t, srv.Put("/b", ""))
+		done := make(chan error, 1)
+		go func() { done <- newBarrier(t, zk, "/b").Wait(t.Context()) }()
+		synctest.Wait()
+		session := srv.Session(zk.SessionID())
+		session.Refuse()
+		must(t, srv.Remove("/b"))
+		must(t, srv.Put("/b", ""))
+		time.Sleep(time.Second)
+		session.Heal()
+		time.Sleep(time.Minute)
+		select {
+		case err := <-done:
+			must(t, err)
+		default:
+			t.Fatal("Wait slept through the removal")
+		}
+	})
+}
+
+// A write to the barrier is no removal.
+func TestWaitIgnoresData(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		must(t, srv.Put("/b", ""))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		time.AfterFunc(time.Second, func() { srv.Put("/b", "x") })
+		if err := newBarrier(t, recipetest.Client(t, srv), "/b").Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Wait: %v, want the deadline", err)
+		}
+	})
+}
+
 // An answer that is lost is resolved.
 func TestRemoveWithALostReply(t *testing.T) {
 	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
@@ -275,6 +312,32 @@ func TestReadyOfTheDeadIsRemoved(t *testing.T) {
 		_, err := newDouble(t, recipetest.Client(t, srv), "/d", 2).Enter(t.Context())
 		must(t, err)
 		must(t, <-first)
+	})
+}
+
+// Nor does it let the second in, who finds it before the first has removed it.
+func TestReadyOfTheDeadLetsNobodyIn(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		must(t, srv.Put("/d/ready", ""))
+		slow := srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpDelete, Path: "/d/ready"}, Do: zktest.HoldRequest(), Times: 1})
+		inside := make(chan error, 3)
+		enter := func() {
+			_, err := newDouble(t, recipetest.Client(t, srv), "/d", 3).Enter(t.Context())
+			inside <- err
+		}
+		go enter()
+		must(t, slow.Wait(t.Context()))
+		go enter()
+		time.Sleep(time.Second)
+		if len(inside) != 0 {
+			t.Fatalf("Enter returned %v with two members of three", <-inside)
+		}
+		go enter()
+		time.Sleep(time.Second)
+		slow.Release()
+		for range 3 {
+			must(t, <-inside)
+		}
 	})
 }
 

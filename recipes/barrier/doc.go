@@ -28,5 +28,6 @@
 //
 // A barrier is the znode itself (Kazoo, Curator). A double barrier's members are ephemeral children whose names are 32 hex
 // digits, with the identifier as data, beside the child ready that opens it: Kazoo's and Curator's barriers at the same
-// path take part. A ready that was left by members who died inside is recognised when a member comes alone, and removed.
+// path take part. A ready that was left by members who died inside lets nobody in: it is older than all members. One that comes alone removes
+// it, and the last one that is needed writes it anew.
 package barrier

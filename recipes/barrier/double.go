@@ -134,35 +134,76 @@ func (d *Double) look(ctx context.Context, zk *gazoo.Client, node owned.Node) (o
 	}
 	defer death.Close()
 	members, err := d.members(ctx, zk)
-	switch {
-	case err != nil:
+	if err != nil {
 		return false, err
+	}
+	valid := false
+	if open && alive {
+		if valid, err = d.valid(ctx, zk, stat, node, members); err != nil {
+			return false, err
+		}
+	}
+	switch {
 	case !alive:
 		return false, errVanished
-	case open && stat.Czxid < node.Czxid && len(members) == 1 && d.n > 1:
-		// It was there before this member, and nobody is inside: those who opened it have died.
+	case valid:
+		return true, nil
+	case open && len(members) == 1 && d.n > 1:
+		// Nobody is inside: those who opened it have died. One that was written since has another version.
 		err := zk.DeleteIfExists(ctx, d.child(ready), stat.Version)
 		if errors.Is(err, gazoo.ErrBadVersion) {
 			err = nil
 		}
 		return false, err
-	case open:
-		return true, nil
 	case len(members) >= d.n:
-		_, err := zk.EnsurePath(ctx, d.child(ready))
-		return err == nil, err
+		return d.open(ctx, zk, open)
 	}
 	select {
 	case <-opening.Done():
 		// It has opened, though a member of Kazoo's that leaves at once may have deleted ready again.
 		ev, err := opening.Result()
-		return ev.Type == gazoo.EventCreated, err
+		return ev.Type == gazoo.EventCreated || ev.Type == gazoo.EventDataChanged, err
 	case <-death.Done():
 		_, err := death.Result()
 		return false, err
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
 	}
+}
+
+// valid reports whether ready was written for those who are here: behind the coming of this member, or of another one that
+// is still inside. One that is older than all members was left by the dead.
+func (d *Double) valid(ctx context.Context, zk *gazoo.Client, stat gazoo.Stat, node owned.Node, members []string) (bool, error) {
+	if stat.Mzxid > node.Czxid {
+		return true, nil
+	}
+	looks := make([]gazoo.Future[gazoo.Presence], len(members))
+	for i, name := range members {
+		looks[i] = zk.Async().Exists(ctx, d.child(name))
+	}
+	for _, look := range looks {
+		other, err := look.Wait(ctx)
+		if err != nil {
+			return false, err
+		}
+		if other.Exists && other.Stat.Czxid < stat.Mzxid {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// open makes ready, or writes it anew where the dead have left one.
+func (d *Double) open(ctx context.Context, zk *gazoo.Client, exists bool) (bool, error) {
+	if exists {
+		_, err := zk.Set(ctx, d.child(ready), nil, gazoo.AnyVersion)
+		if errors.Is(err, gazoo.ErrNoNode) {
+			return false, nil // another one has removed it: look again
+		}
+		return err == nil, err
+	}
+	_, err := zk.EnsurePath(ctx, d.child(ready))
+	return err == nil, err
 }
 
 // members returns the names of those inside or about to enter, in order.

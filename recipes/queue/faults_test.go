@@ -184,14 +184,24 @@ func TestCanceledLockIsTakenBack(t *testing.T) {
 		mustPut(t, q, "x")
 		srv.Put(path+"/taken", "")
 		ctx, cancel := context.WithCancel(t.Context())
-		srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpCreate, Under: path + "/taken"}, Times: 1, Do: zktest.Call(func(zktest.Request) {
-			srv.Session(zk.SessionID()).Refuse()
-			cancel()
-		})})
-		if item, err := q.Take(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("Take = %v, %v, want the context's error", item, err)
+		defer cancel()
+		lost := srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpCreate, Under: path + "/taken"}, Do: zktest.DropReply(), Times: 1})
+		away := srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpConnect, Session: zk.SessionID()}, Do: zktest.HoldRequest(), Times: 1})
+		done := make(chan error, 1)
+		go func() {
+			_, err := q.Take(ctx)
+			done <- err
+		}()
+		lost.Wait(t.Context())
+		synctest.Wait()
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Take = %v, want the context's error", err)
 		}
-		srv.Heal()
+		if left := names(t, srv, path+"/taken"); len(left) != 1 {
+			t.Fatalf("locks %v, want the one whose answer was lost", left)
+		}
+		away.Release()
 		if item := mustTake(t, newLocking(t, recipetest.Client(t, srv), path)); item.Value != "x" {
 			t.Errorf("took %q", item.Value)
 		}

@@ -436,9 +436,10 @@ func TestRequeue(t *testing.T) {
 				for _, item := range []string{"bad", "a", "b"} {
 					mustPut(t, q, item, put...)
 				}
-				var got []string
+				var got, paths []string
 				ctx, cancel := context.WithCancel(t.Context())
 				q.Run(ctx, 1, func(_ context.Context, item *queue.Item[string]) error {
+					paths = append(paths, item.Path())
 					if got = append(got, item.Value); len(got) == 1 {
 						return errors.New("try me later")
 					}
@@ -448,6 +449,9 @@ func TestRequeue(t *testing.T) {
 					return nil
 				})
 				requireItems(t, got, "bad", "a", "b", "bad")
+				if !slices.IsSorted(paths) || paths[3] == paths[0] {
+					t.Errorf("znodes %v, want the failed item in a new one at the end", paths)
+				}
 				if n, _ := q.Len(t.Context()); n != 0 {
 					t.Errorf("%d items are left", n)
 				}

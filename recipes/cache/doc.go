@@ -35,6 +35,9 @@
 // so. [Cache.WaitZxid] waits until a change that one knows of is in. Two znodes are of one moment only in a [Snapshot] that
 // says so. The stat of a node is as of the last read of the node: changes of its children do not refresh it.
 //
+// On servers without persistent watches (before ZooKeeper 3.6) [Cache.WaitZxid] may return before the change is in, and a
+// [Snapshot] may say that it is consistent when it is not. The cache itself ends as the tree there too.
+//
 // # Interoperation
 //
 // Any znodes will do. [Gzip] reads what Curator has compressed.

@@ -123,7 +123,7 @@ func (d *Double) await(ctx context.Context, zk *gazoo.Client, node owned.Node) e
 // look decides whether the barrier is open, or waits until there is reason to look again.
 func (d *Double) look(ctx context.Context, zk *gazoo.Client, node owned.Node) (opened bool, err error) {
 	// The watches come first: whoever makes the number full after the list makes ready as well.
-	stat, open, opening, err := zk.ExistsW(ctx, d.child(ready))
+	stat, open, opening, err := zk.ExistsW(ctx, gazoo.JoinPath(d.path, ready))
 	if err != nil {
 		return false, err
 	}
@@ -150,7 +150,7 @@ func (d *Double) look(ctx context.Context, zk *gazoo.Client, node owned.Node) (o
 		return true, nil
 	case open && len(members) == 1 && d.n > 1:
 		// Nobody is inside: those who opened it have died. One that was written since has another version.
-		err := zk.DeleteIfExists(ctx, d.child(ready), stat.Version)
+		err := zk.DeleteIfExists(ctx, gazoo.JoinPath(d.path, ready), stat.Version)
 		if errors.Is(err, gazoo.ErrBadVersion) {
 			err = nil
 		}
@@ -179,7 +179,7 @@ func (d *Double) valid(ctx context.Context, zk *gazoo.Client, stat gazoo.Stat, n
 	}
 	looks := make([]gazoo.Future[gazoo.Presence], len(members))
 	for i, name := range members {
-		looks[i] = zk.Async().Exists(ctx, d.child(name))
+		looks[i] = zk.Async().Exists(ctx, gazoo.JoinPath(d.path, name))
 	}
 	for _, look := range looks {
 		other, err := look.Wait(ctx)
@@ -196,13 +196,13 @@ func (d *Double) valid(ctx context.Context, zk *gazoo.Client, stat gazoo.Stat, n
 // open makes ready, or writes it anew where the dead have left one.
 func (d *Double) open(ctx context.Context, zk *gazoo.Client, exists bool) (bool, error) {
 	if exists {
-		_, err := zk.Set(ctx, d.child(ready), nil, gazoo.AnyVersion)
+		_, err := zk.Set(ctx, gazoo.JoinPath(d.path, ready), nil, gazoo.AnyVersion)
 		if errors.Is(err, gazoo.ErrNoNode) {
 			return false, nil // another one has removed it: look again
 		}
 		return err == nil, err
 	}
-	_, err := zk.EnsurePath(ctx, d.child(ready))
+	_, err := zk.EnsurePath(ctx, gazoo.JoinPath(d.path, ready))
 	return err == nil, err
 }
 
@@ -215,13 +215,6 @@ func (d *Double) members(ctx context.Context, zk *gazoo.Client) ([]string, error
 	names = slices.DeleteFunc(names, func(name string) bool { return name == ready })
 	slices.Sort(names)
 	return names, err
-}
-
-func (d *Double) child(name string) string {
-	if d.path == "/" {
-		return "/" + name
-	}
-	return d.path + "/" + name
 }
 
 // Leave waits until all members have left. When ctx ends before that, this one has left all the same. It may be called
@@ -267,7 +260,7 @@ func (m *Member) leave(ctx context.Context) error {
 		case len(members) == 0:
 			return m.free(ctx)
 		case len(members) == 1 && members[0] == self:
-			if err := zk.DeleteIfExists(ctx, d.child(ready), gazoo.AnyVersion); err != nil {
+			if err := zk.DeleteIfExists(ctx, gazoo.JoinPath(d.path, ready), gazoo.AnyVersion); err != nil {
 				return err
 			}
 			return m.free(ctx)
@@ -294,7 +287,7 @@ func (m *Member) free(ctx context.Context) error {
 
 // gone waits until a member has left.
 func (d *Double) gone(ctx context.Context, zk *gazoo.Client, name string) error {
-	_, found, watch, err := zk.ExistsW(ctx, d.child(name))
+	_, found, watch, err := zk.ExistsW(ctx, gazoo.JoinPath(d.path, name))
 	if err != nil {
 		return err
 	}

@@ -94,10 +94,3 @@ func (e *Election) queue() *contend.Queue {
 		OneSession: c.once, Granted: e.granted,
 	}
 }
-
-func (e *Election) child(name string) string {
-	if e.path == "/" {
-		return "/" + name
-	}
-	return e.path + "/" + name
-}

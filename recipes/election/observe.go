@@ -37,7 +37,7 @@ func (e *Election) Candidates(ctx context.Context) ([]Candidate, error) {
 	nodes := make([]gazoo.Future[gazoo.Node], len(list))
 	async := e.zk.Async()
 	for i, c := range list {
-		nodes[i] = async.Get(ctx, e.child(c.Name))
+		nodes[i] = async.Get(ctx, gazoo.JoinPath(e.path, c.Name))
 	}
 	candidates := make([]Candidate, 0, len(list))
 	for i, c := range list {
@@ -59,7 +59,7 @@ func (e *Election) candidate(c contend.Contender, node gazoo.Node) Candidate {
 	}
 	return Candidate{
 		Identity: identity, Session: node.Stat.EphemeralOwner, Czxid: node.Stat.Czxid,
-		Since: time.UnixMilli(node.Stat.Ctime), Path: e.child(c.Name), name: c.Name,
+		Since: time.UnixMilli(node.Stat.Ctime), Path: gazoo.JoinPath(e.path, c.Name), name: c.Name,
 	}
 }
 
@@ -77,7 +77,7 @@ func (e *Election) Leader(ctx context.Context) (Candidate, bool, error) {
 		if err != nil && !errors.Is(err, gazoo.ErrNoNode) || len(list) == 0 {
 			return Candidate{}, false, unlessMissing(err)
 		}
-		data, stat, err := e.zk.Get(ctx, e.child(list[0].Name))
+		data, stat, err := e.zk.Get(ctx, gazoo.JoinPath(e.path, list[0].Name))
 		if !errors.Is(err, gazoo.ErrNoNode) {
 			return e.candidate(list[0], gazoo.Node{Data: data, Stat: stat}), err == nil, err
 		}
@@ -137,7 +137,7 @@ func (e *Election) look(ctx context.Context) (Candidate, *gazoo.Watch, error) {
 			return Candidate{}, nil, err
 		}
 		if list := e.cfg.reader.Read(names); len(list) > 0 {
-			data, stat, watch, err := e.zk.GetW(ctx, e.child(list[0].Name))
+			data, stat, watch, err := e.zk.GetW(ctx, gazoo.JoinPath(e.path, list[0].Name))
 			switch {
 			case err == nil:
 				return e.candidate(list[0], gazoo.Node{Data: data, Stat: stat}), watch, nil

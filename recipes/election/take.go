@@ -53,7 +53,7 @@ func (e *Election) granted(ctx context.Context, entry *contend.Entry, data []byt
 func (e *Election) take(ctx context.Context, entry *contend.Entry, leader contend.Contender) (bool, error) {
 	zk := entry.Client()
 	heir := owned.Node{GUID: owned.NewGUID(), Session: entry.Session}
-	heir.Path = e.child(e.cfg.style.NameAt(leader, heir.GUID, entry.Session.ID(), contend.Exclusive))
+	heir.Path = gazoo.JoinPath(e.path, e.cfg.style.NameAt(leader, heir.GUID, entry.Session.ID(), contend.Exclusive))
 	opts := []gazoo.CreateOption{gazoo.Ephemeral()}
 	if e.cfg.acl != nil {
 		opts = append(opts, gazoo.WithACL(e.cfg.acl...))
@@ -67,7 +67,7 @@ func (e *Election) take(ctx context.Context, entry *contend.Entry, leader conten
 	}
 	for {
 		_, err := zk.Txn().
-			Delete(e.child(leader.Name), gazoo.AnyVersion).
+			Delete(gazoo.JoinPath(e.path, leader.Name), gazoo.AnyVersion).
 			Delete(entry.Path, gazoo.AnyVersion).
 			Create(heir.Path, []byte(e.cfg.identity), opts...).
 			Commit(ctx)

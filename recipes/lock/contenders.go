@@ -41,7 +41,7 @@ func (m *Mutex) Contenders(ctx context.Context) ([]Contender, error) {
 	list := make([]Contender, len(queue))
 	for i, c := range queue {
 		_, blocked := contend.Blocker(queue, i)
-		list[i] = Contender{Path: join(m.path, c.Name), Shared: c.Role == contend.Shared, Turn: !blocked}
+		list[i] = Contender{Path: gazoo.JoinPath(m.path, c.Name), Shared: c.Role == contend.Shared, Turn: !blocked}
 	}
 	list, err = describe(ctx, m.zk, list)
 	if err != nil {
@@ -75,12 +75,4 @@ func describe(ctx context.Context, zk *gazoo.Client, list []Contender) ([]Conten
 		there = append(there, c)
 	}
 	return there, nil
-}
-
-// join joins a parent and a name.
-func join(parent, name string) string {
-	if parent == "/" {
-		return "/" + name
-	}
-	return parent + "/" + name
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/contend"
 	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
 	"github.com/gazoo-zk/gazoo/recipes/tenure"
@@ -45,12 +46,7 @@ func (m *Mutex) key() holdKey {
 }
 
 // absolute is the path of the lock without regard to chroots.
-func (m *Mutex) absolute() string {
-	if root := m.zk.Root(); root != "/" {
-		return root + m.path
-	}
-	return m.path
-}
+func (m *Mutex) absolute() string { return gazoo.JoinPath(m.zk.Root(), m.path) }
 
 // begin starts the tenure of a znode that holds, with a fencing token.
 func (m *Mutex) begin(ctx context.Context, node *owned.Node, token int64) (*Held, error) {

@@ -197,7 +197,7 @@ func (s *Semaphore) newPermits(guard *contend.Entry, n int) *newPermits {
 			name = contend.CuratorLease.Make(id, 0, contend.Exclusive)
 		}
 		p.ids = append(p.ids, id)
-		p.paths = append(p.paths, join(s.leases, name))
+		p.paths = append(p.paths, gazoo.JoinPath(s.leases, name))
 	}
 	return p
 }
@@ -265,7 +265,7 @@ func (p *newPermits) find(ctx context.Context, zk *gazoo.Client) (nodes []owned.
 		if i < 0 {
 			continue
 		}
-		path := join(p.s.leases, names[i])
+		path := gazoo.JoinPath(p.s.leases, names[i])
 		stat, there, err := zk.Exists(ctx, path)
 		if err != nil {
 			return nil, err

@@ -119,7 +119,7 @@ func (h *Held) downgrade(ctx context.Context, zk *gazoo.Client) (*Held, error) {
 	}
 	id := owned.NewGUID()
 	number := gazoo.BaseName(own)[len(style.Make(id, sid, contend.Exclusive)):]
-	node := &owned.Node{Path: join(m.path, style.Make(id, sid, contend.Shared)+number), GUID: id, Session: session}
+	node := &owned.Node{Path: gazoo.JoinPath(m.path, style.Make(id, sid, contend.Shared)+number), GUID: id, Session: session}
 	var opts []gazoo.CreateOption
 	if session != nil {
 		opts = append(opts, gazoo.Ephemeral())

@@ -148,7 +148,7 @@ func (s *Semaphore) Holders(ctx context.Context) ([]Contender, error) {
 	}
 	list := make([]Contender, len(names))
 	for i, name := range names {
-		list[i] = Contender{Path: join(s.leases, name), Shared: true, Turn: true}
+		list[i] = Contender{Path: gazoo.JoinPath(s.leases, name), Shared: true, Turn: true}
 	}
 	if list, err = describe(ctx, zk, list); err != nil {
 		return nil, fmt.Errorf("holders: %w", err)

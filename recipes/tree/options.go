@@ -133,17 +133,7 @@ type place struct {
 func (p place) abs() string { return gazoo.JoinPath(p.zk.Root(), p.path) }
 
 // child returns the path of a name relative to the root of the subtree, "" for the root itself.
-func (p place) child(rel string) string { return join(p.path, rel) }
-
-func join(root, rel string) string {
-	switch {
-	case rel == "":
-		return root
-	case root == "/":
-		return rel
-	}
-	return root + rel
-}
+func (p place) child(rel string) string { return gazoo.JoinPath(p.path, rel) }
 
 // within reports whether path is root or below it.
 func within(path, root string) bool {

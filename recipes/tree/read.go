@@ -44,7 +44,7 @@ func Children(ctx context.Context, zk *gazoo.Client, path string) ([]Node, error
 	slices.Sort(names)
 	paths := func(yield func(string, error) bool) {
 		for _, name := range names {
-			if !yield(join(path, "/"+name), nil) {
+			if !yield(gazoo.JoinPath(path, "/"+name), nil) {
 				return
 			}
 		}

@@ -156,7 +156,7 @@ func (e *Entry) list(ctx context.Context) ([]Contender, int64, error) {
 		twin := c.Name != e.Name && e.GUID.In(c.Name)
 		if twin {
 			double := e.Node
-			double.Path = child(e.q.Dir, c.Name)
+			double.Path = gazoo.JoinPath(e.q.Dir, c.Name)
 			double.Discard(e.q.ZK)
 		}
 		return twin
@@ -188,7 +188,7 @@ func (e *Entry) await(ctx context.Context, c Contender) (granted bool, err error
 // watch reads a child with a watch. It returns no watch when the child is missing, and then no error.
 func (e *Entry) watch(ctx context.Context, name string) ([]byte, gazoo.Stat, *gazoo.Watch, error) {
 	for {
-		data, stat, watch, err := e.zk.GetW(ctx, child(e.q.Dir, name))
+		data, stat, watch, err := e.zk.GetW(ctx, gazoo.JoinPath(e.q.Dir, name))
 		switch {
 		case errors.Is(err, gazoo.ErrNoNode):
 			return nil, stat, nil, nil
@@ -248,10 +248,3 @@ func (e *Entry) Replace(path string, id owned.GUID, czxid int64) (former string)
 
 // Client returns the client, bound to the session that owns the place.
 func (e *Entry) Client() *gazoo.Client { return e.zk }
-
-func child(parent, name string) string {
-	if parent == "/" {
-		return "/" + name
-	}
-	return parent + "/" + name
-}

@@ -70,7 +70,7 @@ type Node struct {
 func Create(ctx context.Context, zk *gazoo.Client, s *gazoo.Session, spec Spec) (Node, error) {
 	zk = zk.InSession(s)
 	node := Node{GUID: NewGUID(), Session: s, persistent: spec.Persistent}
-	path := child(spec.Parent, spec.Name(node.GUID))
+	path := gazoo.JoinPath(spec.Parent, spec.Name(node.GUID))
 	var opts []gazoo.CreateOption
 	if !spec.Persistent {
 		opts = append(opts, gazoo.Ephemeral())
@@ -172,7 +172,7 @@ func (n *Node) listed(ctx context.Context, zk *gazoo.Client, parent string) (pat
 	}
 	for _, name := range names {
 		if n.GUID.In(name) {
-			paths = append(paths, child(parent, name))
+			paths = append(paths, gazoo.JoinPath(parent, name))
 		}
 	}
 	return paths, err
@@ -247,11 +247,3 @@ func Passing(err error) bool { return errors.Is(err, gazoo.ErrConnectionLoss) &&
 
 // lost reports whether a connection or the session went, so that what was asked has no answer.
 func lost(err error) bool { return errors.Is(err, gazoo.ErrConnectionLoss) || Gone(err) }
-
-// child joins a parent and a name.
-func child(parent, name string) string {
-	if parent == "/" {
-		return "/" + name
-	}
-	return parent + "/" + name
-}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 	"github.com/gazoo-zk/gazoo/recipes/tenure"
 )
 
@@ -80,7 +81,7 @@ func (d *Double) Enter(ctx context.Context) (*Member, error) {
 		if err == nil {
 			return m, nil
 		}
-		if ctx.Err() != nil || !owned.Gone(err) && s.Err() == nil && !errors.Is(err, errVanished) {
+		if ctx.Err() != nil || !gazoo.SessionLost(err) && s.Err() == nil && !errors.Is(err, errVanished) {
 			return nil, fmt.Errorf("enter %s: %w", d.path, err)
 		}
 	}
@@ -97,7 +98,7 @@ func (d *Double) enter(ctx context.Context, s *gazoo.Session) (*Member, error) {
 		return nil, err
 	}
 	zk := d.zk.InSession(s)
-	for err = d.await(ctx, zk, node); owned.Passing(err) && ctx.Err() == nil; {
+	for err = d.await(ctx, zk, node); retry.Passing(err) && ctx.Err() == nil; {
 		err = d.await(ctx, zk, node)
 	}
 	if err == nil {
@@ -233,7 +234,7 @@ func (m *Member) Leave(ctx context.Context) error {
 			return nil
 		case err == nil:
 			return fmt.Errorf("leave %s: %w", m.d.path, lost)
-		case ctx.Err() == nil && (owned.Passing(err) || owned.Gone(err)):
+		case ctx.Err() == nil && (retry.Passing(err) || gazoo.SessionLost(err)):
 			// What others do is seen by the next connection, in whatever session.
 		default:
 			m.Release(ctx)

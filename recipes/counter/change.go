@@ -10,6 +10,7 @@ import (
 
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/cas"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 	"github.com/gazoo-zk/gazoo/recipes/lock"
 )
 
@@ -104,11 +105,11 @@ func (c *attempt[T]) run(ctx context.Context, limit int, tries *int) error {
 			if err := pause(ctx, *tries); err != nil {
 				return fmt.Errorf("change %s: %w", c.v.path, err)
 			}
-		case err == nil || gazoo.MaybeApplied(err) || !cas.Again(err) || ctx.Err() != nil:
+		case err == nil || gazoo.MaybeApplied(err) || !retry.Again(err) || ctx.Err() != nil:
 			return err
 		default: // the read was lost
 			*tries--
-			if err := cas.Pause(ctx, lost); err != nil {
+			if err := retry.Pause(ctx, lost); err != nil {
 				return fmt.Errorf("change %s: %w", c.v.path, err)
 			}
 			lost++
@@ -154,12 +155,5 @@ func (c *attempt[T]) once(ctx context.Context) error {
 // pause lets losers of a race come back one after the other: a random time of up to a few milliseconds, growing to some
 // tens.
 func pause(ctx context.Context, tries int) error {
-	timer := time.NewTimer(rand.N(time.Millisecond << min(tries, 6)))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return retry.Sleep(ctx, rand.N(time.Millisecond<<min(tries, 6)))
 }

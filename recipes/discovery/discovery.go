@@ -2,7 +2,6 @@ package discovery
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
 	"github.com/gazoo-zk/gazoo/recipes/membership"
 )
 
@@ -63,7 +63,7 @@ type Registration[T any] struct {
 // The error is a [gazoo.ArgumentError], or the payload's that cannot be encoded.
 func (d *Discovery[T]) Register(instance Instance[T], opts ...membership.Option) (*Registration[T], error) {
 	if instance.ID == "" {
-		instance.ID = newID()
+		instance.ID = owned.NewGUID().Dashed()
 	}
 	if instance.Registered.IsZero() {
 		instance.Registered = time.Now().Truncate(time.Millisecond)
@@ -94,15 +94,6 @@ func (d *Discovery[T]) Register(instance Instance[T], opts ...membership.Option)
 		return nil, err
 	}
 	return &Registration[T]{node: node, class: d.opts.class, instance: instance}, nil
-}
-
-// newID returns a random UUID, as Curator gives to instances.
-func newID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 func (d *Discovery[T]) refuse(arg, reason string) error {

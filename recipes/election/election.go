@@ -7,7 +7,7 @@ import (
 
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/contend"
-	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 	"github.com/gazoo-zk/gazoo/recipes/tenure"
 )
 
@@ -81,8 +81,8 @@ func (e *Election) Campaign(ctx context.Context) (*Leadership, error) {
 			return l, nil
 		}
 		entry.Leave()
-		if e.cfg.once || ctx.Err() != nil || !errors.Is(err, ErrLost) && !owned.Gone(err) {
-			return nil, fmt.Errorf("campaign %s: %w", e.path, owned.Canceled(ctx, err))
+		if e.cfg.once || ctx.Err() != nil || !errors.Is(err, ErrLost) && !gazoo.SessionLost(err) {
+			return nil, fmt.Errorf("campaign %s: %w", e.path, retry.Canceled(ctx, err))
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 var (
@@ -89,7 +89,7 @@ func (l *Leadership) handOver(ctx context.Context, identity string, find func(co
 		l.Settle()
 		return nil
 	}
-	err = fmt.Errorf("%w: %w", ErrNotTaken, owned.Canceled(waiting, err))
+	err = fmt.Errorf("%w: %w", ErrNotTaken, retry.Canceled(waiting, err))
 	if resigned := l.Tenure.Release(ctx); resigned != nil {
 		err = fmt.Errorf("%w; %w", err, resigned)
 	}
@@ -117,7 +117,7 @@ func (l *Leadership) offer(ctx context.Context, heir Candidate) error {
 	for {
 		_, err := l.Txn().Set(heir.Path, l.mark(heir), gazoo.AnyVersion).Commit(ctx)
 		switch {
-		case owned.Passing(err) && ctx.Err() == nil:
+		case retry.Passing(err) && ctx.Err() == nil:
 			doubt = true // to mark it twice does no harm
 		case doubt && errors.Is(err, gazoo.ErrNoNode):
 			return nil // it may have been taken already: that is looked at next
@@ -135,7 +135,7 @@ func (l *Leadership) mark(heir Candidate) []byte {
 func (l *Leadership) await(ctx context.Context, heir Candidate) error {
 	for {
 		done, err := l.look(ctx, heir)
-		if done || err != nil && (ctx.Err() != nil || !owned.Passing(err)) {
+		if done || err != nil && (ctx.Err() != nil || !retry.Passing(err)) {
 			return err
 		}
 	}
@@ -178,7 +178,7 @@ func (l *Leadership) look(ctx context.Context, heir Candidate) (done bool, err e
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	if owned.Gone(err) || ctx.Err() != nil {
+	if gazoo.SessionLost(err) || ctx.Err() != nil {
 		return false, err
 	}
 	return false, nil

@@ -7,7 +7,7 @@ import (
 	"iter"
 	"sync"
 
-	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo"
 )
 
 // ErrLatchClosed ends everything that waits on a closed latch.
@@ -64,7 +64,7 @@ func (l *Latch) run() {
 		ended := context.Cause(lead.Context())
 		l.set(nil, Status{Leadership: lead, Err: ended})
 		lead.Resign(l.ctx)
-		if l.e.cfg.once && owned.Gone(ended) {
+		if l.e.cfg.once && gazoo.SessionLost(ended) {
 			l.fail(ended)
 			return
 		}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo"
 )
 
 // Run campaigns, runs fn while this candidate leads, and gives the leadership up when fn has returned, or panics. fn's
@@ -22,7 +22,7 @@ func (e *Election) Run(ctx context.Context, fn func(ctx context.Context, l *Lead
 			return err
 		}
 		err = l.lead(ctx, fn)
-		if e.cfg.requeue == nil || ctx.Err() != nil || e.cfg.once && owned.Gone(err) || !e.cfg.requeue(err) {
+		if e.cfg.requeue == nil || ctx.Err() != nil || e.cfg.once && gazoo.SessionLost(err) || !e.cfg.requeue(err) {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/contend"
 	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // grantPrefix marks a candidate's data as an offer: see [grant].
@@ -42,7 +43,7 @@ func (e *Election) granted(ctx context.Context, entry *contend.Entry, data []byt
 	}
 	// The leader has gone meanwhile: back into the queue, under the old name. Another leader may have made another offer.
 	_, err := entry.Client().Set(ctx, entry.Path, []byte(e.cfg.identity), version)
-	if errors.Is(err, gazoo.ErrNoNode) || errors.Is(err, gazoo.ErrBadVersion) || owned.Passing(err) && ctx.Err() == nil {
+	if errors.Is(err, gazoo.ErrNoNode) || errors.Is(err, gazoo.ErrBadVersion) || retry.Passing(err) && ctx.Err() == nil {
 		err = nil // the next look tells
 	}
 	return false, err
@@ -76,7 +77,7 @@ func (e *Election) take(ctx context.Context, entry *contend.Entry, leader conten
 		switch {
 		case refused && !doubt:
 			return false, nil
-		case err != nil && !refused && (ctx.Err() != nil || !owned.Passing(err)):
+		case err != nil && !refused && (ctx.Err() != nil || !retry.Passing(err)):
 			return giveUp(err)
 		}
 		// The stat of a create in a transaction does not come from every server; and the answer may be lost. A refusal
@@ -88,7 +89,7 @@ func (e *Election) take(ctx context.Context, entry *contend.Entry, leader conten
 			return true, nil
 		case looked == nil && (err == nil || refused):
 			return giveUp(nil) // made and deleted by others since, or never made
-		case looked != nil && (ctx.Err() != nil || !owned.Passing(looked)):
+		case looked != nil && (ctx.Err() != nil || !retry.Passing(looked)):
 			return giveUp(looked)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 	"github.com/gazoo-zk/gazoo/recipes/lock"
 )
 
@@ -278,7 +279,7 @@ func (l *Lease) Release(ctx context.Context) error {
 func (l *Lease) Current(ctx context.Context) (Record, bool, error) {
 	for {
 		record, found, err := l.read(ctx)
-		if err != nil && lost(err) && ctx.Err() == nil {
+		if err != nil && retry.Lost(err) && ctx.Err() == nil {
 			continue
 		}
 		if err != nil {
@@ -293,7 +294,7 @@ func (l *Lease) Current(ctx context.Context) (Record, bool, error) {
 func (l *Lease) guarded(ctx context.Context, fn func(*lock.Held) error) error {
 	for {
 		err := l.once(ctx, fn)
-		if err == nil || ctx.Err() != nil || !lost(err) && !errors.Is(err, lock.ErrLost) {
+		if err == nil || ctx.Err() != nil || !retry.Lost(err) && !errors.Is(err, lock.ErrLost) {
 			return err
 		}
 	}
@@ -349,9 +350,4 @@ func (l *Lease) write(ctx context.Context, held *lock.Held, replace bool, data [
 	}
 	_, err := txn.Create(l.recordPath(), data, opts...).Commit(ctx)
 	return err
-}
-
-// lost reports whether there was no answer because the connection or the session went.
-func lost(err error) bool {
-	return errors.Is(err, gazoo.ErrConnectionLoss) || gazoo.SessionLost(err) || errors.Is(err, gazoo.ErrSessionOver)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // Timed is a lease on the servers' time: a znode with a TTL, which they delete when it was not written for the duration
@@ -100,7 +101,7 @@ func (l *Timed) first(ctx context.Context) (string, error) {
 		if errors.Is(err, gazoo.ErrNoNode) {
 			return "", nil
 		}
-		if err != nil && lost(err) && ctx.Err() == nil {
+		if err != nil && retry.Lost(err) && ctx.Err() == nil {
 			continue
 		}
 		first, lowest := "", int32(0)
@@ -125,7 +126,7 @@ func (l *Timed) read(ctx context.Context, name string) (holder string, found boo
 		switch {
 		case errors.Is(err, gazoo.ErrNoNode):
 			return "", false, nil
-		case err == nil || !lost(err) || ctx.Err() != nil:
+		case err == nil || !retry.Lost(err) || ctx.Err() != nil:
 			return string(data), err == nil, err
 		}
 	}
@@ -190,7 +191,7 @@ func (g *TimedGrant) Renew(ctx context.Context) error {
 			return g.Err()
 		case errors.Is(err, gazoo.ErrNoNode):
 			return g.end(fmt.Errorf("%w: %s: %w", ErrExpired, g.lease.path, err))
-		case !lost(err) || ctx.Err() != nil:
+		case !retry.Lost(err) || ctx.Err() != nil:
 			return fmt.Errorf("renew lease %s: %w", g.lease.path, err)
 		}
 	}
@@ -227,7 +228,7 @@ func (g *TimedGrant) Keep(ctx context.Context) error {
 		if over := g.Err(); over != nil {
 			return over
 		}
-		if err != nil && ctx.Err() == nil && !lost(err) && !errors.Is(err, context.DeadlineExceeded) {
+		if err != nil && ctx.Err() == nil && !retry.Lost(err) && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
 	}

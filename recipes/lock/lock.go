@@ -7,7 +7,7 @@ import (
 
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/contend"
-	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 	"github.com/gazoo-zk/gazoo/recipes/tenure"
 )
 
@@ -117,8 +117,8 @@ func (m *Mutex) acquire(ctx context.Context, try bool) (*Held, error) {
 			return held, nil
 		}
 		entry.Leave()
-		if m.cfg.once || ctx.Err() != nil || !errors.Is(err, ErrLost) && !owned.Gone(err) {
-			return nil, fmt.Errorf("lock %s: %w", m.path, owned.Canceled(ctx, err))
+		if m.cfg.once || ctx.Err() != nil || !errors.Is(err, ErrLost) && !gazoo.SessionLost(err) {
+			return nil, fmt.Errorf("lock %s: %w", m.path, retry.Canceled(ctx, err))
 		}
 	}
 }

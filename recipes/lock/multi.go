@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // Multi takes several locks as one: all of them or none. It takes them in the order of their paths, so programs that take
@@ -63,9 +63,9 @@ func (m *Multi) acquire(ctx context.Context, try bool) (*Group, error) {
 		if err == nil {
 			return held, nil
 		}
-		lost := errors.Is(err, ErrLost) || owned.Gone(err)
+		lost := errors.Is(err, ErrLost) || gazoo.SessionLost(err)
 		if !lost || once || ctx.Err() != nil || m.locks[0].zk.Context().Err() != nil {
-			return nil, fmt.Errorf("multi-lock: %w", owned.Canceled(ctx, err))
+			return nil, fmt.Errorf("multi-lock: %w", retry.Canceled(ctx, err))
 		}
 	}
 }

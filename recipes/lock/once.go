@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // once is a transaction that deletes a znode of one's own, so that it is applied at most once however often
@@ -47,7 +47,7 @@ func (o once) commit(ctx context.Context) (results []gazoo.TxnResult, maybe bool
 				return nil, false, errOwnGone
 			}
 		}
-		if ctx.Err() != nil || !owned.Passing(err) {
+		if ctx.Err() != nil || !retry.Passing(err) {
 			return nil, maybe, err
 		}
 	}
@@ -63,7 +63,7 @@ func (o once) resolve(ctx context.Context) (bool, error) {
 				return made, nil
 			}
 		}
-		if ctx.Err() != nil || !owned.Passing(err) {
+		if ctx.Err() != nil || !retry.Passing(err) {
 			return false, err
 		}
 	}

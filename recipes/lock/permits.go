@@ -9,6 +9,7 @@ import (
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/contend"
 	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // acquire takes n permits.
@@ -22,10 +23,10 @@ func (s *Semaphore) acquire(ctx context.Context, n int, try bool) ([]*Held, erro
 		if err == nil {
 			return permits, nil
 		}
-		over := owned.Gone(err) || errors.Is(err, ErrLost)
+		over := gazoo.SessionLost(err) || errors.Is(err, ErrLost)
 		again := over && !s.guard.cfg.once || errors.Is(err, errOwnGone)
 		if !again || ctx.Err() != nil || s.guard.zk.Context().Err() != nil {
-			return nil, fmt.Errorf("semaphore %s: %w", s.Path(), owned.Canceled(ctx, err))
+			return nil, fmt.Errorf("semaphore %s: %w", s.Path(), retry.Canceled(ctx, err))
 		}
 	}
 }
@@ -39,7 +40,7 @@ func (s *Semaphore) turn(ctx context.Context, n int, try bool) ([]*Held, error) 
 			if err == nil {
 				break
 			}
-			if ctx.Err() != nil || !owned.Passing(err) {
+			if ctx.Err() != nil || !retry.Passing(err) {
 				return nil, err
 			}
 		}
@@ -90,7 +91,7 @@ func (s *Semaphore) take(ctx context.Context, guard *contend.Entry, n int, try b
 		case err == nil:
 			err = wait.wait(ctx)
 		}
-		if err != nil && (ctx.Err() != nil || !owned.Passing(err)) {
+		if err != nil && (ctx.Err() != nil || !retry.Passing(err)) {
 			return nil, err
 		}
 	}
@@ -164,7 +165,7 @@ func (c *change) wait(ctx context.Context) error {
 	}
 	for _, w := range c.watches {
 		if w != nil {
-			if _, err := w.Result(); owned.Gone(err) || errors.Is(err, gazoo.ErrClosed) {
+			if _, err := w.Result(); gazoo.SessionLost(err) || errors.Is(err, gazoo.ErrClosed) {
 				return err
 			}
 		}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // revocation is the data that asks a contender for the lock (Curator).
@@ -46,7 +46,7 @@ func revoke(ctx context.Context, zk *gazoo.Client, dir string, c Contender) erro
 		switch {
 		case err == nil:
 			return nil
-		case (owned.Passing(err) || owned.Gone(err)) && ctx.Err() == nil && zk.Context().Err() == nil:
+		case (retry.Passing(err) || gazoo.SessionLost(err)) && ctx.Err() == nil && zk.Context().Err() == nil:
 			// The name is of one contender alone, so to ask twice is to ask once.
 		default:
 			return fmt.Errorf("revoke: %w", err)

@@ -8,6 +8,7 @@ import (
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/contend"
 	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 	"github.com/gazoo-zk/gazoo/recipes/tenure"
 )
 
@@ -102,7 +103,7 @@ func (h *Held) Downgrade(ctx context.Context) (*Held, error) {
 	})
 	if err != nil {
 		h.result = h.Tenure.Release(ctx)
-		return nil, fmt.Errorf("downgrade: %w", owned.Canceled(ctx, err))
+		return nil, fmt.Errorf("downgrade: %w", retry.Canceled(ctx, err))
 	}
 	return reader, nil
 }

@@ -2,7 +2,6 @@ package membership
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -10,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
 )
 
 var (
@@ -85,7 +85,7 @@ func NewPersistentNode(zk *gazoo.Client, path string, data []byte, opts ...Optio
 	}
 	n.dir, n.name = gazoo.SplitPath(path)
 	if o.protected || o.sequential {
-		n.guid = "_c_" + newGUID() + "-"
+		n.guid = "_c_" + owned.NewGUID().Dashed() + "-"
 		n.name = n.guid + n.name
 	}
 	if !o.sequential {
@@ -95,15 +95,6 @@ func NewPersistentNode(zk *gazoo.Client, path string, data []byte, opts ...Optio
 	n.removal = sync.OnceValue(n.startRemoval)
 	go n.run()
 	return n, nil
-}
-
-// newGUID returns a version 4 UUID with dashes, by which Curator recognises protected znodes.
-func newGUID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // SetData changes the data, which is copied, and returns at once. What counts is the newest: earlier data that was not

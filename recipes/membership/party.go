@@ -2,8 +2,6 @@ package membership
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
@@ -12,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
 )
 
 const partyMark = "__party__"
@@ -37,19 +36,13 @@ type Party struct {
 // NewParty returns a party whose members carry the identifier as their znode's data. The party's path is made when
 // somebody joins. Of the options those that change the znode's mode or name are refused.
 func NewParty(zk *gazoo.Client, path, identifier string, opts ...Option) (*Party, error) {
-	return newParty(zk, path, identifier, randomHex()+partyMark, false, opts)
+	return newParty(zk, path, identifier, owned.NewGUID().Hex()+partyMark, false, opts)
 }
 
 // NewShallowParty returns a party whose members carry the identifier in their znode's name, which lists them in a
 // single call. The identifier must be fit for a name.
 func NewShallowParty(zk *gazoo.Client, path, identifier string, opts ...Option) (*Party, error) {
-	return newParty(zk, path, identifier, randomHex()+"-"+identifier, true, opts)
-}
-
-func randomHex() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
+	return newParty(zk, path, identifier, owned.NewGUID().Hex()+"-"+identifier, true, opts)
 }
 
 func newParty(zk *gazoo.Client, path, identifier, node string, shallow bool, opts []Option) (*Party, error) {

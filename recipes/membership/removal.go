@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // removalWork is the deletion of a znode whose upkeep has ended. Its fields are read once done is closed.
@@ -56,8 +57,7 @@ func (n *PersistentNode) startRemoval() *removalWork {
 
 // passing reports whether a removal is worth another try.
 func passing(err error) bool {
-	return gazoo.WasNotSent(err) || gazoo.MaybeApplied(err) || gazoo.SessionLost(err) ||
-		errors.Is(err, gazoo.ErrConnectionLoss) || errors.Is(err, gazoo.ErrSessionOver) || errors.Is(err, gazoo.ErrThrottledOp)
+	return gazoo.WasNotSent(err) || gazoo.MaybeApplied(err) || retry.Lost(err) || errors.Is(err, gazoo.ErrThrottledOp)
 }
 
 // deleteOwn deletes what is this node's, and returns nil when nothing of it is left.

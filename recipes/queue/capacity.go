@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // errFull says that there is no room at present.
@@ -33,7 +34,7 @@ func (c *core[T]) guard(ctx context.Context, txn *gazoo.Txn, dir string, items i
 func (c *core[T]) awaitRoom(ctx context.Context, dir string, items int) error {
 	changes, err := c.zk.Watch(ctx, dir)
 	if err != nil {
-		if lost(err) && ctx.Err() == nil {
+		if retry.Lost(err) && ctx.Err() == nil {
 			return nil // the next try tells
 		}
 		return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // core is what all queues have in common: the producer's side, and the feed of the consumer's.
@@ -111,7 +112,7 @@ func (c *core[T]) write(ctx context.Context, shard int, prefix string, data [][]
 			}
 		case errors.Is(err, gazoo.ErrBadVersion): // another put came between the count and this one
 			conflicts = min(conflicts+1, 6)
-			if err := pause(ctx, rand.N(time.Millisecond<<conflicts)); err != nil {
+			if err := retry.Sleep(ctx, rand.N(time.Millisecond<<conflicts)); err != nil {
 				return err
 			}
 		case errors.Is(err, gazoo.ErrNoNode):
@@ -122,7 +123,7 @@ func (c *core[T]) write(ctx context.Context, shard int, prefix string, data [][]
 			if !c.untouched(ctx, dir, before) {
 				return err
 			}
-		case !lost(err) || ctx.Err() != nil:
+		case !retry.Lost(err) || ctx.Err() != nil:
 			return err
 		}
 	}
@@ -177,7 +178,7 @@ func barrier(ctx context.Context, zk *gazoo.Client) error {
 		if _, refused := errors.AsType[*gazoo.TxnError](err); err == nil || refused {
 			return nil // a refusal takes the same way through the ensemble
 		}
-		if !lost(err) || ctx.Err() != nil || errors.Is(err, gazoo.ErrSessionOver) {
+		if !retry.Lost(err) || ctx.Err() != nil || errors.Is(err, gazoo.ErrSessionOver) {
 			return err
 		}
 	}
@@ -187,7 +188,7 @@ func barrier(ctx context.Context, zk *gazoo.Client) error {
 func exists(ctx context.Context, zk *gazoo.Client, path string) (gazoo.Stat, error) {
 	for {
 		stat, _, err := zk.Exists(ctx, path)
-		if err == nil || !lost(err) || ctx.Err() != nil || errors.Is(err, gazoo.ErrSessionOver) {
+		if err == nil || !retry.Lost(err) || ctx.Err() != nil || errors.Is(err, gazoo.ErrSessionOver) {
 			return stat, err
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 const (
@@ -281,7 +281,7 @@ func (f *feed) waitFor(ctx context.Context, watches []*gazoo.Watch) error {
 		return context.Cause(ctx)
 	}
 	// Changes that follow each other fast are seen together.
-	return pause(ctx, f.rest())
+	return retry.Sleep(ctx, f.rest())
 }
 
 // alarm returns when an entry comes due, or may be looked at again.
@@ -333,7 +333,7 @@ func (f *feed) list(ctx context.Context, watch bool) (listing, []*gazoo.Watch, e
 			if err := f.ensure(ctx); err != nil {
 				return listing{}, nil, err
 			}
-		case !lost(err) || ctx.Err() != nil:
+		case !retry.Lost(err) || ctx.Err() != nil:
 			return listing{}, nil, err
 		}
 	}
@@ -458,26 +458,8 @@ func ensure(ctx context.Context, zk *gazoo.Client, path string, acl []gazoo.ACL)
 	}
 	for {
 		_, err := zk.EnsurePath(ctx, path, opts...)
-		if err == nil || !lost(err) || ctx.Err() != nil {
+		if err == nil || !retry.Lost(err) || ctx.Err() != nil {
 			return err
 		}
-	}
-}
-
-// lost reports whether there was no answer because the connection or the session went.
-func lost(err error) bool { return owned.Passing(err) || owned.Gone(err) }
-
-// pause sleeps.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

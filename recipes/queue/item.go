@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 	"github.com/gazoo-zk/gazoo/recipes/tenure"
 )
 
@@ -141,7 +141,7 @@ func (i *Item[T]) Holds(ctx context.Context) (bool, error) {
 			return stat.Czxid == i.lock.token, nil
 		}
 	}
-	if errors.Is(err, ErrLost) || errors.Is(err, ErrReleased) || owned.Gone(err) {
+	if errors.Is(err, ErrLost) || errors.Is(err, ErrReleased) || gazoo.SessionLost(err) {
 		return false, nil
 	}
 	return false, err
@@ -186,15 +186,15 @@ func (i *Item[T]) commit(ctx context.Context, change func(*gazoo.Txn)) error {
 			}
 			i.lock.discard()
 			return fmt.Errorf("%w: %w", ErrLost, err)
-		case owned.Gone(err) && doubt == nil && !gazoo.MaybeApplied(err):
+		case gazoo.SessionLost(err) && doubt == nil && !gazoo.MaybeApplied(err):
 			return fmt.Errorf("%w: %w", ErrLost, err)
-		case owned.Gone(err):
+		case gazoo.SessionLost(err):
 			i.lock.discard()
 			return &DoubtError{Path: i.lock.entry, Data: i.data, Err: firstOf(doubt, err)}
 		case gazoo.MaybeApplied(err):
 			doubt = err
 		}
-		if !owned.Passing(err) || ctx.Err() != nil {
+		if !retry.Passing(err) || ctx.Err() != nil {
 			i.lock.discard()
 			return firstOf(doubt, err)
 		}

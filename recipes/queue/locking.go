@@ -9,6 +9,7 @@ import (
 
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 	"github.com/gazoo-zk/gazoo/recipes/tenure"
 )
 
@@ -94,7 +95,7 @@ func (q *Locking[T]) lock(ctx context.Context, e entry, decode func(string, []by
 		return nil, err
 	case err != nil:
 		q.feed.giveBack(e)
-		if owned.Gone(err) && ctx.Err() == nil {
+		if gazoo.SessionLost(err) && ctx.Err() == nil {
 			return nil, errAgain
 		}
 		return nil, err
@@ -183,7 +184,7 @@ func (l *locked) acquire(ctx context.Context) ([]byte, error) {
 		case gazoo.MaybeApplied(err):
 			doubt = true
 		}
-		if !owned.Passing(err) || ctx.Err() != nil || l.session.Err() != nil {
+		if !retry.Passing(err) || ctx.Err() != nil || l.session.Err() != nil {
 			if doubt {
 				l.forget(before)
 			}
@@ -202,7 +203,7 @@ func (l *locked) read(ctx context.Context, zk *gazoo.Client) ([]byte, error) {
 			return data, nil
 		case errors.Is(err, gazoo.ErrNoNode):
 			return nil, errRaced
-		case !owned.Passing(err) || ctx.Err() != nil:
+		case !retry.Passing(err) || ctx.Err() != nil:
 			return nil, err
 		}
 	}
@@ -210,7 +211,7 @@ func (l *locked) read(ctx context.Context, zk *gazoo.Client) ([]byte, error) {
 
 // confirm looks, behind the lock, at what the read before it has shown.
 func (l *locked) confirm(ctx context.Context, zk *gazoo.Client, data []byte, stat gazoo.Stat, err error) ([]byte, error) {
-	if owned.Passing(err) && ctx.Err() == nil {
+	if retry.Passing(err) && ctx.Err() == nil {
 		stat, err = exists(ctx, zk, l.entry)
 	}
 	if err == nil && stat.Mzxid != l.stat.Mzxid {
@@ -233,7 +234,7 @@ func (l *locked) find(ctx context.Context, zk *gazoo.Client, before int64) (bool
 			return stat.EphemeralOwner == l.session.ID() && stat.Czxid > before && bytes.Equal(data, l.owner), nil
 		case errors.Is(err, gazoo.ErrNoNode):
 			return false, nil
-		case !owned.Passing(err) || ctx.Err() != nil:
+		case !retry.Passing(err) || ctx.Err() != nil:
 			return false, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // Errors of this package.
@@ -179,7 +180,7 @@ func (q *Queue[T]) remove(ctx context.Context, e entry) ([]T, error) {
 		switch {
 		case errors.Is(err, gazoo.ErrNoNode):
 			return nil, errRaced
-		case err != nil && lost(err) && ctx.Err() == nil:
+		case err != nil && retry.Lost(err) && ctx.Err() == nil:
 			continue
 		case err != nil:
 			return nil, err
@@ -218,7 +219,7 @@ func (q *Queue[T]) delete(ctx context.Context, path string, data []byte, stat ga
 		case gazoo.MaybeApplied(err):
 			// If it is still there, it was not applied: the next delete tells, which comes behind the lost one.
 			doubt = err
-		case !lost(err) || ctx.Err() != nil:
+		case !retry.Lost(err) || ctx.Err() != nil:
 			return err
 		}
 	}
@@ -272,7 +273,7 @@ func (c *core[T]) peek(ctx context.Context) (item T, err error) {
 			continue
 		case err != nil:
 			c.feed.giveBack(e)
-			if lost(err) && ctx.Err() == nil {
+			if retry.Lost(err) && ctx.Err() == nil {
 				continue
 			}
 			return item, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // How a tenure ends: the causes of its context, which errors.Is recognises. What exactly happened is behind them.
@@ -158,9 +159,9 @@ func (t *Tenure) Verify(ctx context.Context) error {
 			}
 		case errors.Is(err, gazoo.ErrNoNode):
 			t.lose(ErrDeleted)
-		case over(err) && t.session != nil:
+		case gazoo.SessionLost(err) && t.session != nil:
 			t.lose(err)
-		case ctx.Err() != nil || !errors.Is(err, gazoo.ErrConnectionLoss) && !over(err):
+		case ctx.Err() != nil || !retry.Lost(err):
 			return fmt.Errorf("verify %s: %w", t.path, err)
 		}
 	}
@@ -258,14 +259,14 @@ func (t *Tenure) free(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, max(patience, releasePatience))
 	defer cancel()
 	err := t.remove(ctx, t.zk)
-	for errors.Is(err, gazoo.ErrConnectionLoss) && !over(err) && ctx.Err() == nil {
+	for retry.Passing(err) && ctx.Err() == nil {
 		err = t.remove(ctx, t.zk)
 	}
 	switch {
 	case err == nil:
 		t.gone.Store(true)
 		return nil
-	case over(err) && t.session != nil:
+	case gazoo.SessionLost(err) && t.session != nil:
 		err = fmt.Errorf("%w: %s: %w", ErrLost, t.path, err)
 	default:
 		err = fmt.Errorf("release %s: goes on in the background: %w", t.path, err)
@@ -287,6 +288,3 @@ func (t *Tenure) discard() {
 		t.base.Cleanup(t.session, t.remove)
 	}
 }
-
-// over reports whether err says that a session has ended.
-func over(err error) bool { return gazoo.SessionLost(err) || errors.Is(err, gazoo.ErrSessionOver) }

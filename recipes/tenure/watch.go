@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // throttlePause is how long a server that refuses for overload is left alone.
@@ -40,15 +41,10 @@ func (t *Tenure) look() {
 	case errors.Is(err, gazoo.ErrNoNode):
 		t.lose(ErrDeleted)
 		return
-	case over(err) && t.session == nil, errors.Is(err, gazoo.ErrConnectionLoss) && !over(err):
+	case gazoo.SessionLost(err) && t.session == nil, retry.Passing(err):
 		return // the next one waits for a connection
 	case errors.Is(err, gazoo.ErrThrottledOp): // an overloaded server has not looked at all
-		pause := time.NewTimer(throttlePause)
-		defer pause.Stop()
-		select {
-		case <-pause.C:
-		case <-t.watching.Done():
-		}
+		retry.Sleep(t.watching, throttlePause)
 		return
 	default:
 		t.lose(err)

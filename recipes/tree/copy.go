@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // Copy copies a subtree, root included, to a path of the same or another client; the parents of the destination are made
@@ -152,10 +153,10 @@ func (j *job) prepare(ctx context.Context, dst place) error {
 func (j *job) retry(ctx context.Context, fn func() error) error {
 	for lost := 0; ; lost++ {
 		err := fn()
-		if err == nil || ctx.Err() != nil || !again(err) {
+		if err == nil || ctx.Err() != nil || !retry.Again(err) {
 			return err
 		}
-		if err := pause(ctx, lost); err != nil {
+		if err := retry.Pause(ctx, lost); err != nil {
 			return err
 		}
 	}
@@ -187,7 +188,7 @@ func (j *job) put(ctx context.Context, zk *gazoo.Client, batch []item) error {
 			case fatal != nil: // what is under way is waited for, so that nothing is written behind the return
 			case errors.Is(err, gazoo.ErrNodeExists):
 				fatal = j.exists(ctx, zk, it)
-			case ctx.Err() == nil && again(err), errors.Is(err, gazoo.ErrNoNode) && len(left) > 0:
+			case ctx.Err() == nil && retry.Again(err), errors.Is(err, gazoo.ErrNoNode) && len(left) > 0:
 				it.doubt = it.doubt || gazoo.MaybeApplied(err)
 				left, last = append(left, it), err
 			default:
@@ -199,7 +200,7 @@ func (j *job) put(ctx context.Context, zk *gazoo.Client, batch []item) error {
 		}
 		batch = left
 		if last != nil {
-			if err := pause(ctx, lost); err != nil {
+			if err := retry.Pause(ctx, lost); err != nil {
 				return errors.Join(last, err)
 			}
 		}

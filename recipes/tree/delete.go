@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // Delete deletes a subtree, children first, whatever versions they have. It is not atomic: see the package comment.
@@ -123,7 +124,7 @@ func (j *job) remove(ctx context.Context, p place, batch []entry, version func(e
 				left = append(left, e)
 			case errors.Is(err, gazoo.ErrNotEmpty):
 				full = true
-			case ctx.Err() == nil && again(err):
+			case ctx.Err() == nil && retry.Again(err):
 				doubt[e.rel] = doubt[e.rel] || gazoo.MaybeApplied(err)
 				left, last = append(left, e), err
 			case fatal == nil: // what is under way is waited for, so that nothing is deleted behind the return
@@ -135,7 +136,7 @@ func (j *job) remove(ctx context.Context, p place, batch []entry, version func(e
 		}
 		batch = left
 		if last != nil {
-			if err := pause(ctx, lost); err != nil {
+			if err := retry.Pause(ctx, lost); err != nil {
 				return full, errors.Join(last, err)
 			}
 		}

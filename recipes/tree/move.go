@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // Move moves a subtree to another path of the same or another client: it copies it, reads both places again, and deletes
@@ -200,13 +201,13 @@ func (j *job) commit(ctx context.Context, src, dst place, nodes []Node) error {
 		case errors.Is(err, gazoo.ErrBadVersion), errors.Is(err, gazoo.ErrNotEmpty):
 			return fmt.Errorf("%w: %w", ErrChanged, err)
 		}
-		if ctx.Err() != nil || !again(err) {
+		if ctx.Err() != nil || !retry.Again(err) {
 			if lost != nil && lost != err {
 				return errors.Join(lost, err)
 			}
 			return err
 		}
-		if err := pause(ctx, tries); err != nil {
+		if err := retry.Pause(ctx, tries); err != nil {
 			return errors.Join(lost, err)
 		}
 	}

@@ -3,13 +3,12 @@ package tree
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // Node is a znode with what it holds.
@@ -156,10 +155,10 @@ func (r reading) wait(ctx context.Context, zk *gazoo.Client, acls bool) (Node, e
 			list, err = r.acl.Wait(ctx)
 			node.ACL = list.ACL
 		}
-		if err == nil || ctx.Err() != nil || !again(err) {
+		if err == nil || ctx.Err() != nil || !retry.Again(err) {
 			return node, err
 		}
-		if err := pause(ctx, lost); err != nil {
+		if err := retry.Pause(ctx, lost); err != nil {
 			return node, err
 		}
 		r = submit(ctx, zk, r.path, acls)
@@ -177,10 +176,10 @@ type entry struct {
 func plan(ctx context.Context, p place) ([]entry, error) {
 	for lost := 0; ; lost++ {
 		entries, err := planOnce(ctx, p)
-		if err == nil || ctx.Err() != nil || !again(err) {
+		if err == nil || ctx.Err() != nil || !retry.Again(err) {
 			return entries, err
 		}
-		if err := pause(ctx, lost); err != nil {
+		if err := retry.Pause(ctx, lost); err != nil {
 			return nil, err
 		}
 	}
@@ -222,25 +221,4 @@ func planOnce(ctx context.Context, p place) (entries []entry, err error) {
 		}
 	}
 	return entries, nil
-}
-
-var policy = gazoo.Backoff{RetryMaybeApplied: true}
-
-// again reports whether err is a lost connection or a lost session.
-func again(err error) bool { return policy.ShouldRetry(err) }
-
-// pause waits before the try behind so many that were lost: a call waits for the connection by itself, but connections may
-// be lost one after the other.
-func pause(ctx context.Context, lost int) error {
-	if lost == 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(min(50*time.Millisecond<<min(lost, 10), 2*time.Second))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting to try again: %w", context.Cause(ctx))
-	}
 }

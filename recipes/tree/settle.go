@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // Settled is a list of children that has not changed for some time.
@@ -44,10 +45,10 @@ func settle(ctx context.Context, zk *gazoo.Client, path string, quiet time.Durat
 			return s, nil
 		case err == nil:
 			lost = 0
-		case ctx.Err() != nil || !again(err):
+		case ctx.Err() != nil || !retry.Again(err):
 			return nil, fmt.Errorf("settle %s: %w", path, err)
 		default:
-			if err := pause(ctx, lost); err != nil {
+			if err := retry.Pause(ctx, lost); err != nil {
 				return nil, fmt.Errorf("settle %s: %w", path, err)
 			}
 			lost++

@@ -12,10 +12,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // Missing as the version of a write is the condition that the znode does not exist.
@@ -92,10 +91,10 @@ func (w *Write) Do(ctx context.Context, zk *gazoo.Client) (version int32, err er
 			}
 			return 0, doubt(lost, err, ErrConflict)
 		}
-		if ctx.Err() != nil || !Again(err) {
+		if ctx.Err() != nil || !retry.Again(err) {
 			return 0, doubt(lost, err, err)
 		}
-		if err := Pause(ctx, tries); err != nil {
+		if err := retry.Pause(ctx, tries); err != nil {
 			return 0, doubt(lost, err, err)
 		}
 	}
@@ -144,10 +143,10 @@ func (w *Write) read(ctx context.Context, zk *gazoo.Client, lost error) (int32, 
 			return w.next(), nil
 		case err == nil || errors.Is(err, gazoo.ErrNoNode):
 			return 0, lost
-		case ctx.Err() != nil || !Again(err):
+		case ctx.Err() != nil || !retry.Again(err):
 			return 0, errors.Join(lost, err)
 		}
-		if err := Pause(ctx, tries); err != nil {
+		if err := retry.Pause(ctx, tries); err != nil {
 			return 0, errors.Join(lost, err)
 		}
 	}
@@ -173,24 +172,3 @@ func (e *again) Error() string { return e.err.Error() }
 
 // Is keeps the kind of the error, but not the doubt about the write.
 func (e *again) Is(target error) bool { return errors.Is(e.err, target) }
-
-var policy = gazoo.Backoff{RetryMaybeApplied: true}
-
-// Again reports whether err is a lost connection or a lost session, after which the same may be asked again.
-func Again(err error) bool { return policy.ShouldRetry(err) }
-
-// Pause waits before the try behind so many that were lost: not at all at first, since a call waits for the connection
-// by itself, and longer when one connection after the other is lost.
-func Pause(ctx context.Context, tries int) error {
-	if tries == 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(min(50*time.Millisecond<<min(tries, 10), 2*time.Second))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting to try again: %w", context.Cause(ctx))
-	}
-}

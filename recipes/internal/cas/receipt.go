@@ -2,12 +2,12 @@ package cas
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"sync"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // Receipts are znodes that are written together with others, in one transaction, by one client alone: whether a receipt
@@ -44,9 +44,7 @@ func (rs *Receipts) take(ctx context.Context, zk *gazoo.Client) (*receipt, error
 		return r, nil
 	}
 	rs.mu.Unlock()
-	var id [16]byte
-	rand.Read(id[:]) // never fails (crypto/rand)
-	r := &receipt{path: gazoo.JoinPath(rs.dir, hex.EncodeToString(id[:]))}
+	r := &receipt{path: gazoo.JoinPath(rs.dir, owned.NewGUID().Hex())}
 	sent := false
 	for tries := 0; ; tries++ {
 		_, err := zk.Create(ctx, r.path, nil, rs.kind...)
@@ -59,8 +57,8 @@ func (rs *Receipts) take(ctx context.Context, zk *gazoo.Client) (*receipt, error
 			}
 		}
 		sent = sent || gazoo.MaybeApplied(err)
-		if ctx.Err() == nil && Again(err) {
-			err = Pause(ctx, tries)
+		if ctx.Err() == nil && retry.Again(err) {
+			err = retry.Pause(ctx, tries)
 			if err == nil {
 				continue
 			}

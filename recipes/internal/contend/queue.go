@@ -8,6 +8,7 @@ import (
 
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // ErrBusy is returned by a try: somebody is ahead.
@@ -86,9 +87,9 @@ func (q *Queue) Acquire(ctx context.Context, try bool) (*Entry, error) {
 			}
 		}
 		vanished := errors.Is(err, errVanished)
-		over := owned.Gone(err) || s.Err() != nil && !errors.Is(err, ErrBusy)
+		over := gazoo.SessionLost(err) || s.Err() != nil && !errors.Is(err, ErrBusy)
 		if ctx.Err() != nil || !vanished && !over || over && q.OneSession {
-			return nil, owned.Canceled(ctx, err)
+			return nil, retry.Canceled(ctx, err)
 		}
 	}
 }
@@ -102,7 +103,7 @@ func (e *Entry) Wait(ctx context.Context, try bool) error {
 		list, token, err := e.list(ctx)
 		switch {
 		case err == nil:
-		case owned.Passing(err) && ctx.Err() == nil:
+		case retry.Passing(err) && ctx.Err() == nil:
 			continue
 		default:
 			return err
@@ -192,7 +193,7 @@ func (e *Entry) watch(ctx context.Context, name string) ([]byte, gazoo.Stat, *ga
 		switch {
 		case errors.Is(err, gazoo.ErrNoNode):
 			return nil, stat, nil, nil
-		case owned.Passing(err) && ctx.Err() == nil:
+		case retry.Passing(err) && ctx.Err() == nil:
 			continue
 		}
 		return data, stat, watch, err
@@ -222,7 +223,7 @@ func either(ctx context.Context, one, two *gazoo.Watch) error {
 		_, err := one.Wait(ctx)
 		return err
 	}
-	if _, err := ended.Result(); owned.Gone(err) {
+	if _, err := ended.Result(); gazoo.SessionLost(err) {
 		return err
 	}
 	return nil

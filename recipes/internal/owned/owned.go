@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // GUID tells the znodes of one call from all others.
@@ -100,13 +101,13 @@ func Create(ctx context.Context, zk *gazoo.Client, s *gazoo.Session, spec Spec) 
 			if errors.Is(err, gazoo.ErrNotSupported) || errors.Is(err, gazoo.ErrUnimplemented) { // a server older than containers
 				_, err = zk.EnsurePath(ctx, spec.Parent)
 			}
-			if err != nil && !lost(err) {
+			if err != nil && !retry.Lost(err) {
 				return giveUp(err)
 			}
 		case gazoo.MaybeApplied(err):
 			doubt = true
 		case errors.Is(err, gazoo.ErrNodeExists) && doubt: // the lost try came late
-		case !lost(err):
+		case !retry.Lost(err):
 			return giveUp(err)
 		}
 		for resolved := !doubt; !resolved && ctx.Err() == nil && s.Err() == nil; {
@@ -116,7 +117,7 @@ func Create(ctx context.Context, zk *gazoo.Client, s *gazoo.Session, spec Spec) 
 				return node, nil
 			case ferr == nil:
 				resolved = true
-			case !lost(ferr) && ctx.Err() == nil:
+			case !retry.Lost(ferr) && ctx.Err() == nil:
 				return giveUp(ferr)
 			}
 		}
@@ -125,10 +126,10 @@ func Create(ctx context.Context, zk *gazoo.Client, s *gazoo.Session, spec Spec) 
 		}
 		// That the connection went is not why this ends: what comes behind Create must not take it for that.
 		if over := s.Err(); over != nil {
-			return giveUp(Canceled(ctx, fmt.Errorf("%w: %w", over, err)))
+			return giveUp(retry.Canceled(ctx, fmt.Errorf("%w: %w", over, err)))
 		}
 		if ctx.Err() != nil {
-			return giveUp(Canceled(ctx, err))
+			return giveUp(retry.Canceled(ctx, err))
 		}
 	}
 }
@@ -222,28 +223,3 @@ func Session(ctx context.Context, zk *gazoo.Client) (*gazoo.Session, error) {
 		}
 	}
 }
-
-// Canceled returns err and, when ctx has ended, ctx's error and cause with it: a call that gives up because of its context
-// says so, whatever failed last.
-func Canceled(ctx context.Context, err error) error {
-	ended := ctx.Err()
-	if err == nil || ended == nil || errors.Is(err, ended) {
-		return err
-	}
-	if cause := context.Cause(ctx); cause != ended {
-		ended = fmt.Errorf("%w: %w", ended, cause)
-	}
-	return fmt.Errorf("%w: %w", ended, err)
-}
-
-// Gone reports whether err says that a session is over, or must be taken as over, so that what it owned is lost and
-// another try needs another session.
-func Gone(err error) bool {
-	return gazoo.SessionLost(err) || errors.Is(err, gazoo.ErrSessionOver)
-}
-
-// Passing reports whether err is a lost connection, after which the same may be asked again in the same session.
-func Passing(err error) bool { return errors.Is(err, gazoo.ErrConnectionLoss) && !Gone(err) }
-
-// lost reports whether a connection or the session went, so that what was asked has no answer.
-func lost(err error) bool { return errors.Is(err, gazoo.ErrConnectionLoss) || Gone(err) }

@@ -91,6 +91,7 @@ func TestStartsWithNothing(t *testing.T) {
 		}
 		srv.Restart(zktest.KeepData)
 		synced(t, c)
+		synctest.Wait()
 		before := len(srv.Log())
 		goroutines := runtime.NumGoroutine()
 		time.Sleep(time.Hour)

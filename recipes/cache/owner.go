@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
 // owner is the goroutine that changes the tree. Everything it learns about a znode comes from reads, which are answered
@@ -226,20 +227,23 @@ func (o *owner[T]) stateChange(ch gazoo.StateChange) {
 		o.c.connection(Suspended)
 	}
 	o.state = ch.To
-	switch ch.To {
-	case gazoo.StateConnected:
+	if ch.To == gazoo.StateConnected {
 		o.c.connection(Reconnected)
-		// The gap of the stream leads to a comparison; where that has come and gone before, another one is needed.
-		if o.round == o.synced && o.c.Synced().Stale {
+		// The stream's gap leads to a comparison. One-shot watches have none.
+		if o.shots != nil && o.round == o.synced && o.c.Synced().Stale {
 			o.compare()
 		}
-	case gazoo.StateSuspended:
-		o.c.setStale(true)
-		o.c.connection(Suspended)
-	case gazoo.StateLost:
-		o.c.setStale(true)
-		o.c.connection(Lost)
+		return
 	}
+	// News that come late, when the connection is back already, say nothing of what the gap behind them has settled.
+	if o.shots != nil || o.c.zk.State() != gazoo.StateConnected {
+		o.c.setStale(true)
+	}
+	what := Suspended
+	if ch.To == gazoo.StateLost {
+		what = Lost
+	}
+	o.c.connection(what)
 }
 
 // compare begins to compare everything with the server.
@@ -462,7 +466,7 @@ func (o *owner[T]) settle() {
 
 // passing reports whether the next connection or session may give another answer.
 func passing(err error) bool {
-	return errors.Is(err, gazoo.ErrConnectionLoss) || gazoo.SessionLost(err) || errors.Is(err, gazoo.ErrThrottledOp)
+	return retry.Lost(err) || errors.Is(err, gazoo.ErrThrottledOp)
 }
 
 // setStale says whether the cache is behind by an unknown amount.

@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"recipes/discovery":           {"", "recipes/cache", "recipes/internal/owned", "recipes/membership"},
 	"recipes/election":            {"", "recipes/internal/contend", "recipes/internal/owned", "recipes/internal/retry", "recipes/tenure"},
 	"recipes/internal/cas":        {"", "recipes/internal/owned", "recipes/internal/retry"},
-	"recipes/internal/contend":    {"", "recipes/internal/owned", "recipes/internal/retry"},
+	"recipes/internal/contend":    {"", "recipes/internal/owned", "recipes/internal/retry", "recipes/tenure"},
 	"recipes/internal/exclusion":  {"", "internal/ensemble", "internal/faultproxy", "recipes/lock", "recipes/tenure"},
 	"recipes/internal/owned":      {"", "recipes/internal/retry"},
 	"recipes/internal/recipetest": {"", "internal/cluster", "internal/leak", "internal/zkdisk", "internal/ztree", "zkserver", "zktest"},

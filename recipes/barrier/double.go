@@ -92,7 +92,7 @@ var errVanished = errors.New("member deleted by others")
 
 func (d *Double) enter(ctx context.Context, s *gazoo.Session) (*Member, error) {
 	node, err := owned.Create(ctx, d.zk, s, owned.Spec{
-		Parent: d.path, Name: owned.GUID.Hex, Data: d.identifier, Parents: []gazoo.CreateOption{},
+		Parent: d.path, Name: owned.GUID.Hex, Data: d.identifier,
 	})
 	if err != nil {
 		return nil, err

@@ -2,12 +2,10 @@ package election
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/contend"
-	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 	"github.com/gazoo-zk/gazoo/recipes/tenure"
 )
 
@@ -66,25 +64,20 @@ func (l *Leadership) Release(ctx context.Context) error { return l.Resign(ctx) }
 // Errors: the context's, and no candidate is left then; [gazoo.ErrNoAuth]; [gazoo.ErrClosed]; with [WithOneSession]
 // those of the session.
 func (e *Election) Campaign(ctx context.Context) (*Leadership, error) {
-	for {
-		entry, err := e.queue().Acquire(ctx, false)
-		if err != nil {
-			return nil, fmt.Errorf("campaign %s: %w", e.path, err)
-		}
-		l := &Leadership{e: e, entry: entry, busy: make(chan struct{}, 1)}
-		var opts []tenure.Option
-		if e.cfg.quorum {
-			opts = append(opts, tenure.Quorum())
-		}
-		l.Tenure, err = tenure.Begin(ctx, e.zk, entry.Session, entry.Path, entry.Token, opts...)
-		if err == nil {
-			return l, nil
-		}
-		entry.Leave()
-		if e.cfg.once || ctx.Err() != nil || !errors.Is(err, ErrLost) && !gazoo.SessionLost(err) {
-			return nil, fmt.Errorf("campaign %s: %w", e.path, retry.Canceled(ctx, err))
-		}
+	var opts []tenure.Option
+	if e.cfg.quorum {
+		opts = append(opts, tenure.Quorum())
 	}
+	l := &Leadership{e: e, busy: make(chan struct{}, 1)}
+	err := e.queue().Hold(ctx, false, func(entry *contend.Entry) (err error) {
+		l.entry = entry
+		l.Tenure, err = tenure.Begin(ctx, e.zk, entry.Session, entry.Path, entry.Token, opts...)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("campaign %s: %w", e.path, err)
+	}
+	return l, nil
 }
 
 func (e *Election) queue() *contend.Queue {

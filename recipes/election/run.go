@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
 )
 
 // Run campaigns, runs fn while this candidate leads, and gives the leadership up when fn has returned, or panics. fn's
@@ -30,9 +31,8 @@ func (e *Election) Run(ctx context.Context, fn func(ctx context.Context, l *Lead
 
 // lead runs fn and resigns.
 func (l *Leadership) lead(ctx context.Context, fn func(ctx context.Context, l *Leadership) error) error {
-	work, cancel := context.WithCancelCause(l.Context())
-	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+	work, done := owned.While(l.Context(), ctx)
+	defer done()
 	defer l.Resign(ctx) // should fn panic
 	err := fn(work, l)
 	lost := l.Err()

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/contend"
-	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
+	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
 	"github.com/gazoo-zk/gazoo/recipes/tenure"
 )
 
@@ -91,9 +91,8 @@ func do[H handle](ctx context.Context, lock func(context.Context) (H, error), fn
 		return err
 	}
 	defer held.Release(ctx)
-	work, cancel := context.WithCancelCause(held.Context())
-	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+	work, done := owned.While(held.Context(), ctx)
+	defer done()
 	if err := fn(work, held); err != nil {
 		return err
 	}
@@ -104,23 +103,15 @@ func (m *Mutex) acquire(ctx context.Context, try bool) (*Held, error) {
 	if held, err := m.again(ctx, try); held != nil || err != nil {
 		return held, err
 	}
-	for {
-		entry, err := m.queue().Acquire(ctx, try)
-		if err != nil {
-			return nil, fmt.Errorf("lock %s: %w", m.path, err)
-		}
-		held, err := m.begin(ctx, &entry.Node, entry.Token)
-		for errors.Is(err, tenure.ErrUnverified) && ctx.Err() == nil {
-			held, err = m.begin(ctx, &entry.Node, entry.Token) // it is still its turn, unless the next write finds its znode gone
-		}
-		if err == nil {
-			return held, nil
-		}
-		entry.Leave()
-		if m.cfg.once || ctx.Err() != nil || !errors.Is(err, ErrLost) && !gazoo.SessionLost(err) {
-			return nil, fmt.Errorf("lock %s: %w", m.path, retry.Canceled(ctx, err))
-		}
+	var held *Held
+	err := m.queue().Hold(ctx, try, func(entry *contend.Entry) (err error) {
+		held, err = m.begin(ctx, &entry.Node, entry.Token)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", m.path, err)
 	}
+	return held, nil
 }
 
 func (m *Mutex) queue() *contend.Queue {

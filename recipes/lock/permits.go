@@ -114,7 +114,7 @@ func (s *Semaphore) look(ctx context.Context, zk *gazoo.Client, want *newPermits
 		names, err = zk.Children(ctx, s.leases)
 	}
 	if errors.Is(err, gazoo.ErrNoNode) {
-		err = s.ensureLeases(ctx, zk)
+		err = owned.EnsureParent(ctx, zk, s.leases, true, s.permit.cfg.acl)
 	}
 	if err == nil && len(names)+len(want.ids) > size.n {
 		return nil, c, nil
@@ -128,18 +128,6 @@ func (s *Semaphore) look(ctx context.Context, zk *gazoo.Client, want *newPermits
 		return nil, changed, nil // the size, or a directory
 	}
 	return nodes, nil, err
-}
-
-func (s *Semaphore) ensureLeases(ctx context.Context, zk *gazoo.Client) error {
-	opts := []gazoo.CreateOption{gazoo.Container()}
-	if acl := s.permit.cfg.acl; acl != nil {
-		opts = append(opts, gazoo.WithACL(acl...))
-	}
-	_, err := zk.EnsurePath(ctx, s.leases, opts...)
-	if errors.Is(err, gazoo.ErrNotSupported) || errors.Is(err, gazoo.ErrUnimplemented) { // a server older than containers
-		_, err = zk.EnsurePath(ctx, s.leases, opts[1:]...)
-	}
-	return err
 }
 
 // change is what to wait for: any of some watches.

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
 )
 
 // Items iterates over Take. An item that the loop's body has neither consumed, requeued nor released is handed back when
@@ -79,9 +80,8 @@ func (q *Locking[T]) work(ctx context.Context, fn func(context.Context, *Item[T]
 
 // process calls the function with one item, and ends the item.
 func (q *Locking[T]) process(ctx context.Context, item *Item[T], fn func(context.Context, *Item[T]) error) error {
-	work, cancel := context.WithCancelCause(item.Context())
-	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+	work, done := owned.While(item.Context(), ctx)
+	defer done()
 	defer item.handBack(ctx, q.cfg.retry)
 	err := fn(work, item)
 	switch {

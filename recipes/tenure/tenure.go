@@ -35,7 +35,7 @@ type Tenure struct {
 	zk      *gazoo.Client // bound to the session that holds, base when none does
 	session *gazoo.Session
 	path    string
-	token   atomic.Int64
+	token   int64
 	cfg     config
 
 	ctx context.Context
@@ -64,8 +64,7 @@ type Tenure struct {
 // Errors: with [Quorum] those of [Tenure.Verify]; an [ErrUnverified] says that the first write was not committed in time.
 // The znode is still there then, and another Begin may have more luck.
 func Begin(ctx context.Context, zk *gazoo.Client, s *gazoo.Session, path string, token int64, opts ...Option) (*Tenure, error) {
-	t := &Tenure{base: zk, zk: zk, session: s, path: path, ended: make(chan struct{}), freed: make(chan struct{})}
-	t.token.Store(token)
+	t := &Tenure{base: zk, zk: zk, session: s, path: path, token: token, ended: make(chan struct{}), freed: make(chan struct{})}
 	for _, opt := range opts {
 		opt(&t.cfg)
 	}
@@ -105,7 +104,7 @@ func (t *Tenure) Err() error {
 
 // Token returns the fencing token: a zxid, higher than the token of everybody who held the same thing before, whatever
 // became of sessions, of the directory and of its counter.
-func (t *Tenure) Token() int64 { return t.token.Load() }
+func (t *Tenure) Token() int64 { return t.token }
 
 // Path returns the znode that stands for it.
 func (t *Tenure) Path() string { return t.path }

@@ -37,15 +37,21 @@ func Copy(ctx context.Context, from *gazoo.Client, source string, to *gazoo.Clie
 }
 
 func (j *job) copy(ctx context.Context, src, dst place) error {
-	entries, err := plan(ctx, src)
+	entries, err := j.plan(ctx, src)
 	if err != nil {
 		return err
 	}
-	if entries, err = j.filter(src, entries); err != nil {
-		return err
+	return j.write(ctx, dst, j.source(ctx, src, entries))
+}
+
+// plan lists what there is to do, and how much that is.
+func (j *job) plan(ctx context.Context, src place) ([]entry, error) {
+	entries, err := plan(ctx, src)
+	if err == nil {
+		entries, err = j.filter(src, entries)
 	}
 	j.total = len(entries)
-	return j.write(ctx, dst, j.source(ctx, src, entries))
+	return entries, err
 }
 
 // filter drops the ephemerals, or refuses them, before anything is written.

@@ -65,14 +65,10 @@ func (c *config) checkMove(src, dst place) error {
 }
 
 func (j *job) move(ctx context.Context, src, dst place) error {
-	entries, err := plan(ctx, src)
+	entries, err := j.plan(ctx, src)
 	if err != nil {
 		return err
 	}
-	if entries, err = j.filter(src, entries); err != nil {
-		return err
-	}
-	j.total = len(entries)
 	seen := map[string]gazoo.Stat{}
 	nodes := func(yield func(Node, error) bool) {
 		for node, err := range j.source(ctx, src, entries) {
@@ -141,14 +137,10 @@ func (j *job) verify(ctx context.Context, src, dst place, entries []entry, seen 
 
 // moveAtOnce moves in one transaction.
 func (j *job) moveAtOnce(ctx context.Context, src, dst place) error {
-	entries, err := plan(ctx, src)
+	entries, err := j.plan(ctx, src)
 	if err != nil {
 		return err
 	}
-	if entries, err = j.filter(src, entries); err != nil {
-		return err
-	}
-	j.total = len(entries)
 	var nodes []Node
 	for node, err := range j.source(ctx, src, entries) {
 		if err == nil && j.acls {

@@ -9,6 +9,7 @@ import (
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
 	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
+	"github.com/gazoo-zk/gazoo/recipes/tenure"
 )
 
 // ErrBusy is returned by a try: somebody is ahead.
@@ -51,9 +52,9 @@ type Entry struct {
 func (q *Queue) Enter(ctx context.Context, s *gazoo.Session) (*Entry, error) {
 	node, err := owned.Create(ctx, q.ZK, s, owned.Spec{
 		Parent: q.Dir,
-		Name:   func(id owned.GUID) string { return q.Style.make(id, s.ID(), q.Role) },
+		Name:   func(id owned.GUID) string { return q.Style.Make(id, s.ID(), q.Role) },
 		Data:   q.Data, ACL: q.ACL, Sequential: true, Persistent: q.Persistent,
-		Parents: []gazoo.CreateOption{gazoo.Container()},
+		Containers: true,
 	})
 	if err != nil {
 		return nil, err
@@ -90,6 +91,29 @@ func (q *Queue) Acquire(ctx context.Context, try bool) (*Entry, error) {
 		over := gazoo.SessionLost(err) || s.Err() != nil && !errors.Is(err, ErrBusy)
 		if ctx.Err() != nil || !vanished && !over || over && q.OneSession {
 			return nil, retry.Canceled(ctx, err)
+		}
+	}
+}
+
+// Hold acquires a place and begins the tenure of what it stands for, by begin. A tenure that was lost before it had begun
+// needs another place, unless OneSession; one whose first write was not committed in time ([tenure.Quorum]) begins again
+// in its place, which is still the first unless the next write finds the znode gone. On an error no place is left behind.
+func (q *Queue) Hold(ctx context.Context, try bool, begin func(*Entry) error) error {
+	for {
+		entry, err := q.Acquire(ctx, try)
+		if err != nil {
+			return err
+		}
+		err = begin(entry)
+		for errors.Is(err, tenure.ErrUnverified) && ctx.Err() == nil {
+			err = begin(entry)
+		}
+		if err == nil {
+			return nil
+		}
+		entry.Leave()
+		if q.OneSession || ctx.Err() != nil || !errors.Is(err, tenure.ErrLost) && !gazoo.SessionLost(err) {
+			return retry.Canceled(ctx, err)
 		}
 	}
 }
@@ -139,13 +163,8 @@ func Blocker(list []Contender, me int) (Contender, bool) {
 	return Contender{}, false
 }
 
-// List returns the contenders, in order, as this one's session sees them. A missing directory has none.
-func (e *Entry) List(ctx context.Context) ([]Contender, error) {
-	list, _, err := e.list(ctx)
-	return list, err
-}
-
-// list also returns the zxid of the directory's newest change.
+// list returns the contenders, in order, as this one's session sees them, and the zxid of the directory's newest change. A
+// missing directory has none.
 func (e *Entry) list(ctx context.Context) ([]Contender, int64, error) {
 	names, stat, err := e.zk.ChildrenStat(ctx, e.q.Dir)
 	if err != nil && !errors.Is(err, gazoo.ErrNoNode) {
@@ -239,12 +258,10 @@ func (e *Entry) leaveNow(ctx context.Context) bool {
 func (e *Entry) Leave() { e.Discard(e.q.ZK) }
 
 // Replace makes another znode of the same session, which has been made in the transaction czxid that removed the holder,
-// this one's place, and returns the former.
-func (e *Entry) Replace(path string, id owned.GUID, czxid int64) (former string) {
-	former = e.Path
+// this one's place.
+func (e *Entry) Replace(path string, id owned.GUID, czxid int64) {
 	e.Path, e.GUID, e.Czxid, e.Token = path, id, czxid, czxid
 	e.Contender, _ = e.q.Reader.Parse(gazoo.BaseName(path))
-	return former
 }
 
 // Client returns the client, bound to the session that owns the place.

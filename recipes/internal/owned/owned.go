@@ -51,8 +51,7 @@ type Spec struct {
 	ACL        []gazoo.ACL // nil is the client's default
 	Sequential bool
 	Persistent bool // not an ephemeral: it is found by its GUID alone, and belongs to no session
-	// Parents makes missing parents, with these options beside the ACL; nil leaves them missing.
-	Parents []gazoo.CreateOption
+	Containers bool // parents that are missing are made as containers, where the server knows them
 }
 
 // Node is a znode that was created.
@@ -95,12 +94,9 @@ func Create(ctx context.Context, zk *gazoo.Client, s *gazoo.Session, spec Spec) 
 		case err == nil:
 			node.Path, node.Czxid = created, stat.Czxid
 			return node, nil
-		case errors.Is(err, gazoo.ErrNoNode) && spec.Parents != nil:
+		case errors.Is(err, gazoo.ErrNoNode):
 			// Somebody may delete the parents again: the loop makes them again.
-			_, err = zk.EnsurePath(ctx, spec.Parent, spec.parentOptions()...)
-			if errors.Is(err, gazoo.ErrNotSupported) || errors.Is(err, gazoo.ErrUnimplemented) { // a server older than containers
-				_, err = zk.EnsurePath(ctx, spec.Parent)
-			}
+			err = EnsureParent(ctx, zk, spec.Parent, spec.Containers, spec.ACL)
 			if err != nil && !retry.Lost(err) {
 				return giveUp(err)
 			}
@@ -134,12 +130,21 @@ func Create(ctx context.Context, zk *gazoo.Client, s *gazoo.Session, spec Spec) 
 	}
 }
 
-func (spec Spec) parentOptions() []gazoo.CreateOption {
-	opts := spec.Parents
-	if spec.ACL != nil {
-		opts = append(opts[:len(opts):len(opts)], gazoo.WithACL(spec.ACL...))
+// EnsureParent makes a directory with its own missing parents, as containers or, without these and on servers older than
+// containers, as plain znodes. A nil ACL is the client's default.
+func EnsureParent(ctx context.Context, zk *gazoo.Client, path string, containers bool, acl []gazoo.ACL) error {
+	var opts []gazoo.CreateOption
+	if acl != nil {
+		opts = append(opts, gazoo.WithACL(acl...))
 	}
-	return opts
+	if containers {
+		_, err := zk.EnsurePath(ctx, path, append(opts[:len(opts):len(opts)], gazoo.Container())...)
+		if !errors.Is(err, gazoo.ErrNotSupported) && !errors.Is(err, gazoo.ErrUnimplemented) {
+			return err
+		}
+	}
+	_, err := zk.EnsurePath(ctx, path, opts...)
+	return err
 }
 
 // find looks for the znode of a try whose answer was lost.
@@ -222,4 +227,11 @@ func Session(ctx context.Context, zk *gazoo.Client) (*gazoo.Session, error) {
 			return nil, err
 		}
 	}
+}
+
+// While returns the context of work that is done while something is held, and until ctx ends. done ends it.
+func While(held, ctx context.Context) (work context.Context, done func()) {
+	work, cancel := context.WithCancelCause(held)
+	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	return work, func() { stop(); cancel(nil) }
 }

@@ -11,7 +11,7 @@ import (
 var allowed = map[string][]string{
 	"":                    {"zkproto"},
 	"internal/peer":       {"zkproto"},
-	"internal/ensemble":   {"internal/faultproxy", "internal/testcert"},
+	"internal/ensemble":   {"internal/child", "internal/faultproxy", "internal/testcert"},
 	"zkproto":             nil,
 	"zktest":              {"zkproto", "zkserver", "internal/faultproxy", "internal/memnet", "internal/testcert"},
 	"zkserver":            {"zkproto", "internal/ztree", "internal/zkdisk"},
@@ -19,12 +19,13 @@ var allowed = map[string][]string{
 	"internal/faultproxy": nil,
 	"internal/testcert":   nil,
 	"internal/leak":       nil,
+	"internal/child":      nil,
 	"internal/rawzk":      {"zkproto"},
 	"internal/crashload":  {"", "internal/ztree", "zkproto"}, // the root package is its client
 	"internal/ztree":      {"zkproto"},
 	"internal/zkdisk":     {"internal/ztree", "zkproto"},
 	"internal/testlog":    nil,
-	"interop/kazoo":       {"internal/ensemble"},
+	"interop/kazoo":       {"internal/child", "internal/ensemble"},
 
 	"internal/cluster":         {"internal/ensemble", "internal/faultproxy", "zkserver"},
 	"internal/ensemble/withzk": {"internal/ensemble"},
@@ -38,7 +39,7 @@ var allowed = map[string][]string{
 	"recipes/election":            {"", "recipes/internal/contend", "recipes/internal/owned", "recipes/internal/retry", "recipes/tenure"},
 	"recipes/internal/cas":        {"", "recipes/internal/owned", "recipes/internal/retry"},
 	"recipes/internal/contend":    {"", "recipes/internal/owned", "recipes/internal/retry", "recipes/tenure"},
-	"recipes/internal/exclusion":  {"", "internal/ensemble", "internal/faultproxy", "recipes/lock", "recipes/tenure"},
+	"recipes/internal/exclusion":  {"", "internal/child", "internal/ensemble", "internal/faultproxy", "recipes/lock", "recipes/tenure"},
 	"recipes/internal/owned":      {"", "recipes/internal/retry"},
 	"recipes/internal/recipetest": {"", "internal/cluster", "internal/leak", "internal/zkdisk", "internal/ztree", "zkserver", "zktest"},
 	"recipes/internal/retry":      {""},

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gazoo-zk/gazoo/internal/child"
 	"github.com/gazoo-zk/gazoo/internal/faultproxy"
 	"github.com/gazoo-zk/gazoo/internal/testcert"
 )
@@ -26,7 +27,7 @@ type Ensemble struct {
 	temp    bool     // dir is removed by Close
 	lock    *os.File // held while a temporary dir is in use
 	addrs   *addresses
-	spawn   *spawner
+	spawn   *child.Spawner
 	servers []*Server
 	paths   []*path // the proxies between servers; empty without QuorumProxies
 
@@ -117,7 +118,7 @@ func (e *Ensemble) prepare() (err error) {
 			return err
 		}
 	}
-	e.spawn = newSpawner()
+	e.spawn = child.NewSpawner()
 	if e.cfg.QuorumProxies {
 		return e.openPaths()
 	}
@@ -294,7 +295,7 @@ func (e *Ensemble) Close() error {
 			p.proxy.Close()
 		}
 		if e.spawn != nil {
-			e.spawn.close()
+			e.spawn.Close()
 		}
 		if e.temp {
 			errs = append(errs, os.RemoveAll(e.dir))

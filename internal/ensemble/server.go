@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gazoo-zk/gazoo/internal/child"
 )
 
 // What [Server.Mode] returns.
@@ -115,7 +117,7 @@ func (s *Server) Launch() error {
 	cmd := exec.Command(s.e.java, s.command(s.e.jars)...)
 	cmd.Dir = s.dir
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := s.e.spawn.start(cmd); err != nil {
+	if err := s.e.spawn.Start(cmd); err != nil {
 		return s.errorf("start: %w", err)
 	}
 	p := &process{cmd: cmd, done: make(chan struct{})}
@@ -177,7 +179,7 @@ func (s *Server) Pause() error {
 	if p == nil {
 		return s.errorf("pause: it is down")
 	}
-	if err := pauseProcess(p.cmd.Process); err != nil {
+	if err := child.Pause(p.cmd.Process); err != nil {
 		return s.errorf("pause: %w", err)
 	}
 	s.setPaused(true)
@@ -190,7 +192,7 @@ func (s *Server) Resume() error {
 	if p == nil || !s.isPaused() {
 		return nil
 	}
-	if err := resumeProcess(p.cmd.Process); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := child.Resume(p.cmd.Process); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return s.errorf("resume: %w", err)
 	}
 	s.setPaused(false)

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gazoo-zk/gazoo/internal/child"
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 )
 
@@ -106,7 +107,7 @@ func (g *gazoo) Start() error {
 	cmd := exec.Command(g.binary, "serve", "--dir", g.dir, "--listen", g.addr, "--tick-time", "2s", "--max-client-conns", "0",
 		"--4lw", "*", "--super-digest", superDigest, "--extended-types", "--reconfig-enabled")
 	cmd.Stderr = log
-	cmd.SysProcAttr = withParent
+	child.WithParent(cmd)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

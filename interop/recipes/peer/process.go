@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/gazoo-zk/gazoo/internal/child"
 )
 
 // Args are the arguments of a request, as JSON; []byte becomes base64.
@@ -48,7 +50,7 @@ type reply struct {
 func start(name string, cmd *exec.Cmd) (*Process, error) {
 	p := &Process{Name: name, cmd: cmd, stderr: new(tail), ended: make(chan struct{}), pending: make(map[int64]*Call)}
 	cmd.Stderr = p.stderr
-	cmd.SysProcAttr = withParent
+	child.WithParent(cmd)
 	cmd.WaitDelay = 5 * time.Second
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

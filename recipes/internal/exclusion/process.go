@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"sync"
 	"time"
+
+	"github.com/gazoo-zk/gazoo/internal/child"
 )
 
 // leaving is how long a worker process may take to end.
@@ -26,8 +28,7 @@ type process struct {
 	index int
 	cmd   *exec.Cmd
 	in    io.WriteCloser
-	stay  chan struct{} // closed when it has ended
-	read  chan error    // result of reading what it reports
+	read  chan error // result of reading what it reports
 
 	stopping sync.Mutex // held by whoever has stopped it
 
@@ -37,12 +38,12 @@ type process struct {
 }
 
 // startProcess starts a worker process, whose events go to a journal.
-func startProcess(index int, a assignment, j *journal) (*process, error) {
+func startProcess(spawn *child.Spawner, index int, a assignment, j *journal) (*process, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	p := &process{index: index, cmd: exec.Command(exe), stay: make(chan struct{}), read: make(chan error, 1)}
+	p := &process{index: index, cmd: exec.Command(exe), read: make(chan error, 1)}
 	p.cmd.Env = append(os.Environ(), workerVariable+"=1")
 	p.cmd.Stderr = os.Stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
@@ -52,7 +53,7 @@ func startProcess(index int, a assignment, j *journal) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := startBound(p.cmd, p.stay); err != nil {
+	if err := spawn.Start(p.cmd); err != nil {
 		return nil, err
 	}
 	p.out = json.NewEncoder(p.in)
@@ -85,13 +86,13 @@ func (p *process) stopFor(wait func()) error {
 	}
 	defer p.stopping.Unlock()
 	s := stop{process: p.index, from: now()}
-	if err := stopProcess(p.cmd.Process); err != nil {
+	if err := child.Pause(p.cmd.Process); err != nil {
 		return err
 	}
 	s.stopped = now()
 	wait()
 	s.continued = now()
-	if err := continueProcess(p.cmd.Process); err != nil {
+	if err := child.Resume(p.cmd.Process); err != nil {
 		return err
 	}
 	s.to = now()
@@ -112,7 +113,6 @@ func (p *process) takeStops() []stop {
 
 // end waits for the end of a process that has nothing more to read, and helps when it does not come.
 func (p *process) end() error {
-	defer close(p.stay)
 	late := time.AfterFunc(leaving, func() { p.cmd.Process.Kill() })
 	defer late.Stop()
 	err := <-p.read

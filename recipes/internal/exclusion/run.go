@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/child"
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 	"github.com/gazoo-zk/gazoo/internal/faultproxy"
 )
@@ -59,6 +60,7 @@ type runner struct {
 	cfg       config
 	servers   *ensemble.Ensemble
 	links     []*link // of each contender
+	spawn     *child.Spawner
 	processes []*process
 	journal   *journal
 	zk        *gazoo.Client // beside all proxies
@@ -73,7 +75,7 @@ type runner struct {
 // run runs all parts.
 func run(ctx context.Context, cfg config, e *ensemble.Ensemble) (r report, err error) {
 	begin := now()
-	run := &runner{cfg: cfg, servers: e, journal: newJournal(), taken: map[holdID]bool{}}
+	run := &runner{cfg: cfg, servers: e, spawn: child.NewSpawner(), journal: newJournal(), taken: map[holdID]bool{}}
 	defer func() { err = errors.Join(err, run.close()) }()
 	if err := run.open(ctx); err != nil {
 		return report{}, err
@@ -117,7 +119,7 @@ func (r *runner) open(ctx context.Context) (err error) {
 			}
 			a.Hosts = append(a.Hosts, strings.Join(hosts, ","))
 		}
-		p, err := startProcess(i, a, r.journal)
+		p, err := startProcess(r.spawn, i, a, r.journal)
 		if p != nil {
 			r.processes = append(r.processes, p)
 		}
@@ -359,6 +361,7 @@ func (r *runner) close() error {
 	for _, p := range r.processes {
 		errs = append(errs, p.end())
 	}
+	r.spawn.Close()
 	for _, l := range r.links {
 		l.each(func(p *faultproxy.Proxy) { p.Close() })
 	}

@@ -11,13 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gazoo-zk/gazoo/internal/child"
 	"github.com/gazoo-zk/gazoo/internal/leak"
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
@@ -61,17 +61,9 @@ func serve(t testing.TB, flags ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	started, release, released := make(chan error), make(chan struct{}), make(chan struct{})
-	go func() {
-		// The signal comes when the thread ends, not the process.
-		runtime.LockOSThread()
-		started <- cmd.Start()
-		<-release
-		close(released)
-	}()
-	t.Cleanup(func() { close(release); <-released })
-	if err := <-started; err != nil {
+	spawn := child.NewSpawner()
+	t.Cleanup(spawn.Close)
+	if err := spawn.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package main
-
-import "syscall"
-
-// withParent is nothing: a process may outlive the one that started it when that is killed.
-var withParent *syscall.SysProcAttr

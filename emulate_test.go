@@ -85,6 +85,9 @@ func TestStreamGoesOnWithAGapWhenAReconnectLandsOnAnOldServer(t *testing.T) {
 		zk := w.connect("a")
 		s := mustWatch(t, zk, "/a")
 		deep := mustWatch(t, zk, "/a", gazoo.Recursive())
+		if s.Emulated() || deep.Emulated() {
+			t.Error("streams say that they are emulated on a server that knows them")
+		}
 		tree.do(func() { old(tree) })
 		tree.Conn(zk.SessionID()).Close()
 		synctest.Wait()
@@ -92,6 +95,9 @@ func TestStreamGoesOnWithAGapWhenAReconnectLandsOnAnOldServer(t *testing.T) {
 		calm(func() {}, func() { tree.mustSet("/a", "1") }, func() { tree.mustCreate("/a/c") })
 		wantEvents(t, s, "gap reconnect", "data changed /a", "children changed /a")
 		wantEvents(t, deep, "gap reconnect", "data changed /a", "created /a/c")
+		if !s.Emulated() || !deep.Emulated() {
+			t.Error("streams do not say that they are emulated")
+		}
 		if _, streams := zk.WatchCount(); streams != 2 {
 			t.Errorf("%d streams counted, want 2", streams)
 		}

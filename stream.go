@@ -143,6 +143,15 @@ func (s *Stream) Events(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
+// Emulated reports whether the stream is fed from one-shot watches, because a server did not know persistent ones. What
+// [Client.Watch] says of the order of events and replies does not hold then: an event may come behind a reply that shows
+// the change.
+func (s *Stream) Emulated() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.emulation != nil
+}
+
 // Close ends the stream and takes its watch off the server when nothing else needs it. It
 // does not wait and may be called more than once.
 func (s *Stream) Close() {

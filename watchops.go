@@ -129,7 +129,7 @@ func (a Async) ChildrenW(ctx context.Context, path string) Future[WatchedDirecto
 // stream is fed from one-shot ones: changes in quick succession are then seen as one.
 //
 // Order: a stream yields events in the order of the changes, and an event before any later
-// reply that shows the change.
+// reply that shows the change (but see [Stream.Emulated]).
 func (zk *Client) Watch(ctx context.Context, path string, opts ...StreamOption) (*Stream, error) {
 	if ctx == nil {
 		return nil, refuse("watch", path, errNilContext)

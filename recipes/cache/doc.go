@@ -15,10 +15,11 @@
 //
 // # Guarantees
 //
-// The cache follows the tree through one persistent recursive watch; on servers without it, one-shot watches take its
-// place. A state that it shows was there: nothing is inferred from an event, each event leads to a read. Of changes in quick
-// succession some may be seen as one; the last is always seen. A znode that was deleted and made again is told from one
-// that was written, by its czxid.
+// The cache follows the tree through one persistent recursive watch. On servers without it (before ZooKeeper 3.6) the
+// client feeds that from one-shot watches; what then needs certainty, such as [Cache.WaitZxid], compares everything. A
+// state that the cache shows was there: nothing is inferred from an event, each event leads to a read. Of changes in
+// quick succession some may be seen as one; the last is always seen. A znode that was deleted and made again is told
+// from one that was written, by its czxid.
 //
 // After a lost connection, a new session or an overflow of events, everything is compared with the server again. What is
 // emitted then is exactly the net change: deletions that happened meanwhile too. Then comes a [Synced] event with the next
@@ -34,9 +35,6 @@
 // A cache lags behind the server it is connected to, which lags behind the leader: reading it is no way to know what is
 // so. [Cache.WaitZxid] waits until a change that one knows of is in. Two znodes are of one moment only in a [Snapshot] that
 // says so. The stat of a node is as of the last read of the node: changes of its children do not refresh it.
-//
-// On servers without persistent watches (before ZooKeeper 3.6) [Cache.WaitZxid] may return before the change is in, and a
-// [Snapshot] may say that it is consistent when it is not. The cache itself ends as the tree there too.
 //
 // # Interoperation
 //

@@ -127,6 +127,11 @@ func TestFallsBackWithoutPersistentWatches(t *testing.T) {
 		must(t, c.WaitFor(t.Context(), func() bool { n, _, _ := c.Get("/r/a/b"); return n.Value == "4" && c.Len() == 13 }))
 		must(t, srv.Remove("/r/a/b/c0"))
 		must(t, c.WaitFor(t.Context(), func() bool { return c.Len() == 11 }))
+		srv.Cut()
+		must(t, c.WaitFor(t.Context(), func() bool { return c.Synced().Stale }))
+		must(t, srv.Put("/r/a/new", "1"))
+		synced(t, c)
+		must(t, c.WaitFor(t.Context(), func() bool { return c.Len() == 12 }))
 	})
 }
 

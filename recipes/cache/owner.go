@@ -18,23 +18,31 @@ type owner[T any] struct {
 	c     *Cache[T]
 	async gazoo.Async
 
-	queue   []work          // to be sent, in order
-	flight  []read          // sent, in order
-	queued  map[string]bool // paths of queue
-	round   int             // comparisons with the server begun
-	synced  int             // of these, finished
-	waiting []func()        // marks that wait for the end of a comparison
-	state   gazoo.State
-	shots   *oneShots // on servers without persistent recursive watches
+	queue  []work         // to be sent, in order
+	flight []read         // sent, in order
+	queued map[string]int // paths of queue, with their epochs
+	round  int            // comparisons with the server begun
+	synced int            // of these, finished
+	state  gazoo.State
+
+	// A mark ends an epoch: it is due when nothing is undone any more that belongs to its epoch or an earlier one. Reads
+	// to which another one leads belong to that one's.
+	epoch  int
+	undone map[int]int // works and reads of each epoch that have not been dealt with
+	marks  []mark      // in order
 }
 
-// work is something to be read, or a mark: closed when all that was queued before it has been dealt with.
+// work is something to be read.
 type work struct {
-	path    string
-	whole   bool // compare all that is known below it too
-	kids    bool // its children, not itself
-	missing bool // the root: only whether it exists
-	mark    func()
+	path  string
+	whole bool // compare all that is known below it too
+	epoch int
+}
+
+// mark is something to be done when all has been dealt with that came before it.
+type mark struct {
+	epoch int
+	due   func()
 }
 
 // read is a request that was sent.
@@ -44,10 +52,6 @@ type read struct {
 	node gazoo.Future[gazoo.Node]
 	stat gazoo.Future[gazoo.Presence] // without data
 	list gazoo.Future[gazoo.Directory]
-
-	watchedNode gazoo.Future[gazoo.WatchedNode]
-	watchedStat gazoo.Future[gazoo.WatchedPresence]
-	watchedList gazoo.Future[gazoo.WatchedDirectory]
 }
 
 type readKind uint8
@@ -56,17 +60,13 @@ const (
 	readNode readKind = iota
 	readStat
 	readKids
-	readMark
-	readNodeWatched
-	readStatWatched
-	readKidsWatched
 )
 
 // ask is what others want of the owner: to be told when all events that came before have been dealt with.
 type ask[T any] struct{ done func() }
 
 func newOwner[T any](c *Cache[T]) *owner[T] {
-	return &owner[T]{c: c, async: c.zk.Async(), queued: map[string]bool{}, state: gazoo.StateConnected}
+	return &owner[T]{c: c, async: c.zk.Async(), queued: map[string]int{}, undone: map[int]int{}, state: gazoo.StateConnected}
 }
 
 // run opens the watch, pumps its events, and follows them until the cache is closed or the client ends.
@@ -81,15 +81,10 @@ func (o *owner[T]) run() {
 
 func (o *owner[T]) follow() error {
 	stream, err := o.open()
-	switch {
-	case err == nil:
-		defer stream.Close()
-	case errors.Is(err, gazoo.ErrNotSupported), errors.Is(err, gazoo.ErrUnimplemented):
-		o.shots = newOneShots()
-		defer o.shots.close()
-	default:
+	if err != nil {
 		return err
 	}
+	defer stream.Close()
 
 	events := make(chan any) // gazoo.Event, gazoo.StateChange, func() for a mark, or error
 	ctx, cancel := context.WithCancel(o.c.ctx)
@@ -97,13 +92,7 @@ func (o *owner[T]) follow() error {
 	defer pumps.Wait()
 	defer cancel()
 	changes := o.c.zk.SubscribeState()
-	var shot <-chan struct{}
-	if o.shots != nil {
-		shot = o.shots.wake
-		pumps.Go(func() { o.pumpMarks(ctx) })
-	} else {
-		pumps.Go(func() { o.pump(ctx, stream, events) })
-	}
+	pumps.Go(func() { o.pump(ctx, stream, events) })
 	pumps.Go(func() { o.pumpStates(ctx, changes, events) })
 
 	o.compare()
@@ -123,15 +112,21 @@ func (o *owner[T]) follow() error {
 			case gazoo.StateChange:
 				o.stateChange(ev)
 			case func():
-				o.push(work{mark: ev})
+				// An old server's events may come behind answers that are newer than they are: nothing but a look at
+				// everything tells then.
+				if stream.Emulated() {
+					o.compare()
+				}
+				o.mark(ev)
 			}
-		case <-shot:
-			o.firedOneShots()
 		case <-head:
 			r := o.flight[0]
 			o.flight = o.flight[1:]
 			if err := o.take(r); err != nil {
 				return err
+			}
+			if o.undone[r.epoch]--; o.undone[r.epoch] == 0 {
+				delete(o.undone, r.epoch)
 			}
 		case <-o.c.ctx.Done():
 			return context.Cause(o.c.ctx)
@@ -228,15 +223,11 @@ func (o *owner[T]) stateChange(ch gazoo.StateChange) {
 	}
 	o.state = ch.To
 	if ch.To == gazoo.StateConnected {
-		o.c.connection(Reconnected)
-		// The stream's gap leads to a comparison. One-shot watches have none.
-		if o.shots != nil && o.round == o.synced && o.c.Synced().Stale {
-			o.compare()
-		}
+		o.c.connection(Reconnected) // the stream's gap leads to a comparison
 		return
 	}
 	// News that come late, when the connection is back already, say nothing of what the gap behind them has settled.
-	if o.shots != nil || o.c.zk.State() != gazoo.StateConnected {
+	if o.c.zk.State() != gazoo.StateConnected {
 		o.c.setStale(true)
 	}
 	what := Suspended
@@ -253,7 +244,7 @@ func (o *owner[T]) compare() {
 	o.c.overflow = false // it is found again if it still is
 	o.c.mu.Unlock()
 	o.c.setStale(true)
-	o.push(work{path: o.c.path, whole: true})
+	o.push(work{path: o.c.path, whole: true, epoch: o.epoch})
 }
 
 // event queues what an event says has changed.
@@ -263,7 +254,7 @@ func (o *owner[T]) event(ev gazoo.Event) {
 		o.compare()
 	case ev.Type == gazoo.EventChildrenChanged:
 	case o.within(ev.Path):
-		o.push(work{path: ev.Path})
+		o.push(work{path: ev.Path, epoch: o.epoch})
 	}
 }
 
@@ -283,14 +274,30 @@ func (o *owner[T]) within(path string) bool {
 	return true
 }
 
+// push queues a read of a znode, unless one is queued already.
 func (o *owner[T]) push(w work) {
-	if w.mark == nil {
-		if o.queued[w.path] && !w.whole {
-			return
-		}
-		o.queued[w.path] = true
+	if epoch, queued := o.queued[w.path]; queued && epoch <= w.epoch && !w.whole {
+		return
 	}
+	o.queued[w.path] = w.epoch
+	o.enqueue(w)
+}
+
+func (o *owner[T]) enqueue(w work) {
+	o.undone[w.epoch]++
 	o.queue = append(o.queue, w)
+}
+
+// sendNext sends a read to which another one has led.
+func (o *owner[T]) sendNext(r read) {
+	o.undone[r.epoch]++
+	o.flight = append(o.flight, r)
+}
+
+// mark has something done when all that has come so far has been dealt with.
+func (o *owner[T]) mark(due func()) {
+	o.marks = append(o.marks, mark{o.epoch, due})
+	o.epoch++
 }
 
 // send sends what is queued, as far as the window goes.
@@ -301,19 +308,13 @@ func (o *owner[T]) send() {
 		o.queue = o.queue[1:]
 		r := read{work: w}
 		switch {
-		case w.mark != nil:
-			r.kind = readMark
-		case o.shots != nil:
-			o.sendWatched(&r)
 		case o.c.cfg.noData || w.whole && o.c.has(w.path):
 			// What is known is compared by its stat, and read only if that differs.
 			r.kind, r.stat = readStat, o.async.Exists(o.c.ctx, w.path)
 		default:
 			r.kind, r.node = readNode, o.async.Get(o.c.ctx, w.path)
 		}
-		if !w.kids {
-			delete(o.queued, w.path)
-		}
+		delete(o.queued, w.path)
 		o.flight = append(o.flight, r)
 	}
 }
@@ -326,38 +327,16 @@ func (r read) done() <-chan struct{} {
 		return r.stat.Done()
 	case readKids:
 		return r.list.Done()
-	case readNodeWatched:
-		return r.watchedNode.Done()
-	case readStatWatched:
-		return r.watchedStat.Done()
-	case readKidsWatched:
-		return r.watchedList.Done()
 	}
-	return closed
+	return nil
 }
-
-var closed = func() chan struct{} {
-	ch := make(chan struct{})
-	close(ch)
-	return ch
-}()
 
 // take applies the answer to a read. An error ends the cache.
 func (o *owner[T]) take(r read) error {
 	switch r.kind {
-	case readMark:
-		if o.synced < o.round {
-			// What a comparison will still find was queued before in substance.
-			o.waiting = append(o.waiting, r.mark)
-		} else {
-			r.mark()
-		}
-		return nil
 	case readKids:
 		dir, err := r.list.Wait(o.c.ctx)
 		return o.takeKids(r, dir, err)
-	case readNodeWatched, readStatWatched, readKidsWatched:
-		return o.takeWatched(r)
 	case readStat:
 		p, err := r.stat.Wait(o.c.ctx)
 		if err == nil && !p.Exists {
@@ -366,7 +345,7 @@ func (o *owner[T]) take(r read) error {
 		if err == nil && !o.c.cfg.noData {
 			if changed := o.c.differs(r.path, p.Stat); changed {
 				// A read of all its content, in the place of the one that has just been answered.
-				o.flight = append(o.flight, read{work: r.work, kind: readNode, node: o.async.Get(o.c.ctx, r.path)})
+				o.sendNext(read{work: r.work, kind: readNode, node: o.async.Get(o.c.ctx, r.path)})
 				return nil
 			}
 			o.descend(r.work, p.Stat, false)
@@ -407,14 +386,10 @@ func (o *owner[T]) descend(w work, stat gazoo.Stat, fresh bool) {
 			level++
 		}
 	}
-	switch {
-	case level >= o.c.cfg.depth:
-	case o.shots != nil && (fresh || w.whole || o.shots.kids[w.path] == nil):
-		o.queue = append(o.queue, work{path: w.path, whole: w.whole, kids: true})
-	case o.shots != nil, !fresh && !w.whole, stat.NumChildren == 0 && !o.c.hasKids(w.path):
-	default:
-		o.flight = append(o.flight, read{work: w, kind: readKids, list: o.async.Children(o.c.ctx, w.path)})
+	if level >= o.c.cfg.depth || !fresh && !w.whole || stat.NumChildren == 0 && !o.c.hasKids(w.path) {
+		return
 	}
+	o.sendNext(read{work: w, kind: readKids, list: o.async.Children(o.c.ctx, w.path)})
 }
 
 // takeKids queues a znode's children: those that are not known, those that have gone, and when all is compared all.
@@ -422,10 +397,10 @@ func (o *owner[T]) takeKids(r read, dir gazoo.Directory, err error) error {
 	switch {
 	case err == nil:
 	case errors.Is(err, gazoo.ErrNoNode):
-		o.push(work{path: r.path})
+		o.push(work{path: r.path, epoch: r.epoch})
 		return nil
 	case passing(err):
-		o.queue = append(o.queue, work{path: r.path, whole: r.whole})
+		o.enqueue(work{path: r.path, whole: r.whole, epoch: r.epoch})
 		return nil
 	case errors.Is(err, gazoo.ErrClosed), errors.Is(err, gazoo.ErrAuthFailed):
 		return err
@@ -440,28 +415,38 @@ func (o *owner[T]) takeKids(r read, dir gazoo.Directory, err error) error {
 	// Those that have gone come first: they make room.
 	for _, name := range o.c.kidsOf(r.path) {
 		if !there[name] {
-			o.push(work{path: child(r.path, name)})
+			o.push(work{path: child(r.path, name), epoch: r.epoch})
 		}
 	}
 	for _, name := range dir.Children {
 		path := child(r.path, name)
 		if o.c.cfg.choose(path) != Prune && (r.whole || !o.c.has(path)) {
-			o.push(work{path: path, whole: r.whole})
+			o.push(work{path: path, whole: r.whole, epoch: r.epoch})
 		}
 	}
 	return nil
 }
 
-// settle notes that all is compared, when nothing is left to be read.
+// settle notes that all is compared, when nothing is left to be read, and does what is due.
 func (o *owner[T]) settle() {
-	if len(o.queue) == 0 && len(o.flight) == 0 && o.synced < o.round {
+	if len(o.undone) == 0 && o.synced < o.round {
 		o.synced = o.round
 		o.c.finish()
-		for _, mark := range o.waiting {
-			mark()
-		}
-		o.waiting = nil
 	}
+	for len(o.marks) > 0 && o.dealtWith(o.marks[0].epoch) {
+		o.marks[0].due()
+		o.marks = o.marks[1:]
+	}
+}
+
+// dealtWith reports whether nothing is undone of an epoch and those before it.
+func (o *owner[T]) dealtWith(epoch int) bool {
+	for undone := range o.undone {
+		if undone <= epoch {
+			return false
+		}
+	}
+	return true
 }
 
 // passing reports whether the next connection or session may give another answer.

@@ -325,7 +325,8 @@ func TestBackground(t *testing.T) {
 		if told.Load() != 100 {
 			t.Errorf("%d listeners were told, want 100", told.Load())
 		}
-		// What fails is told by Flush, once.
+		// What fails is told by Flush, once. The delay has all three on their way before the second breaks the connection.
+		srv.Delay(zktest.ToServer, time.Second)
 		srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpCreate}, Skip: 1, Do: zktest.DropReply(), Times: 1})
 		for range 3 {
 			if _, err := b.Put(t.Context(), "x"); err != nil {

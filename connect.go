@@ -350,6 +350,7 @@ func (m *manager) connectedTo(r attemptResult) {
 		gap = GapNewSession
 	}
 	if !h.readOnly {
+		c.send.begin(m.tenancy) // before anybody can see the session and make calls that are bound to it
 		c.session.Store(m.tenancy)
 		m.presumed = false
 	}
@@ -379,7 +380,7 @@ func (m *manager) connectedTo(r attemptResult) {
 	for _, ev := range r.events {
 		c.watches.dispatch(ev.event, ev.zxid)
 	}
-	c.send.live(l, m.tenancy)
+	c.send.live(l)
 	c.watches.tidyPaths(stale)
 	if l.features.knows(featureAddWatch) == featureNo {
 		for _, s := range c.watches.degrade() {

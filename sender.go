@@ -289,17 +289,23 @@ func (s *sender) background(cl *call) bool {
 	return true
 }
 
-// live makes l the connection and sends what waited. Tenancy is the session's, nil for a
-// read-only one.
-func (s *sender) live(l *link, tenancy *Session) {
+// begin makes t the tenancy of the calls made from here on, and of those that wait for the next one.
+func (s *sender) begin(t *Session) {
 	s.mu.Lock()
-	s.link, s.tenancy = l, tenancy
-	s.lastSend = s.core.clock.now() // of the handshake, more or less: no ping is due yet
+	defer s.mu.Unlock()
+	s.tenancy = t
 	for cl := s.head; cl != nil; cl = cl.next {
 		if cl.tenancy == nil {
-			cl.tenancy = tenancy
+			cl.tenancy = t
 		}
 	}
+}
+
+// live makes l the connection and sends what waited.
+func (s *sender) live(l *link) {
+	s.mu.Lock()
+	s.link = l
+	s.lastSend = s.core.clock.now() // of the handshake, more or less: no ping is due yet
 	s.flush()
 	s.unlock()
 }

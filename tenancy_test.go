@@ -3,6 +3,7 @@ package gazoo_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -117,3 +118,38 @@ func TestRetryInSessionRepeatsTheWholeInTheNextSession(t *testing.T) {
 		}
 	})
 }
+
+// TestSessionIsUsableOnceItIsSeen makes a bound call at the first moment at which anybody can know of a new session: while
+// the client still goes about making its connection the one in use, which is when it logs.
+func TestSessionIsUsableOnceItIsSeen(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		tree := w.plant("a:2181")
+		var zk *gazoo.Client
+		var early gazoo.Future[gazoo.Created]
+		seen := 0
+		log := slog.New(onRecord(func(r slog.Record) {
+			if r.Message == "connected" && zk != nil {
+				seen++
+				early = zk.InSession(zk.Session()).Async().Create(t.Context(), "/early", nil)
+			}
+		}))
+		zk = w.connect("a", gazoo.WithLogger(log))
+		tree.expire(zk.SessionID())
+		synctest.Wait()
+		w.waitState(zk, gazoo.StateConnected, time.Minute)
+		if seen != 1 {
+			t.Fatalf("%d connects were logged, want 1", seen)
+		}
+		if _, err := early.Wait(t.Context()); err != nil {
+			t.Errorf("Create in the session just seen: %v", err)
+		}
+	})
+}
+
+// onRecord is a log handler that calls a function.
+type onRecord func(slog.Record)
+
+func (onRecord) Enabled(context.Context, slog.Level) bool        { return true }
+func (f onRecord) Handle(_ context.Context, r slog.Record) error { f(r); return nil }
+func (f onRecord) WithAttrs([]slog.Attr) slog.Handler            { return f }
+func (f onRecord) WithGroup(string) slog.Handler                 { return f }

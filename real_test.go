@@ -86,8 +86,11 @@ func cut(t *testing.T, c cluster.Cluster, zk *gazoo.Client) gazoo.StateChange {
 func away(t *testing.T, c cluster.Cluster, zk *gazoo.Client, f func()) gazoo.StateChange {
 	t.Helper()
 	sub := zk.SubscribeState()
+	// All refuse before the first one cuts, or the client finds the next one in time.
 	for _, p := range proxies(c) {
 		p.Refuse(true)
+	}
+	for _, p := range proxies(c) {
 		p.Cut()
 	}
 	awaitState(t, sub, gazoo.StateSuspended)

@@ -1,0 +1,75 @@
+package history
+
+import (
+	"encoding/json"
+	"sync/atomic"
+)
+
+// Clock reads the time.
+type Clock func() Instant
+
+// Recorder notes the operations of one client program. It is safe for concurrent use.
+type Recorder struct {
+	Program string
+	Client  int
+	Run     int
+	Clock   Clock
+	Sink    func(Op) // is told of each operation twice; safe for concurrent use
+
+	last atomic.Int64
+}
+
+// Pending is an operation that has begun.
+type Pending struct {
+	r  *Recorder
+	op Op
+}
+
+// Begin notes that an operation begins. Call it right before the operation itself.
+func (r *Recorder) Begin(kind, key string, in any) *Pending {
+	p := &Pending{r, Op{
+		Program: r.Program, Client: r.Client, Run: r.Run, ID: r.last.Add(1), Kind: kind, Key: key,
+		Start: r.Clock(), End: Never, Outcome: Maybe, Err: "it has not ended", In: encode(in),
+	}}
+	r.Sink(p.op)
+	return p
+}
+
+// End notes that it has ended, and returns err. Out counts only when err is nil. Call it right behind the operation.
+func (p *Pending) End(out any, err error) error {
+	return p.EndAs(OutcomeOf(err), out, err)
+}
+
+// EndAs is End for operations whose errors say less, or more, than [OutcomeOf] knows.
+func (p *Pending) EndAs(outcome Outcome, out any, err error) error {
+	p.op.End = p.r.Clock()
+	p.op.Outcome, p.op.Err = outcome, ""
+	if err != nil {
+		p.op.Err, p.op.Code = err.Error(), codeOf(err)
+	}
+	if outcome == OK {
+		p.op.Out = encode(out)
+	}
+	p.r.Sink(p.op)
+	return err
+}
+
+// Note notes what happened at this moment.
+func (r *Recorder) Note(kind, key string, out any) {
+	at := r.Clock()
+	r.Sink(Op{
+		Program: r.Program, Client: r.Client, Run: r.Run, ID: r.last.Add(1), Kind: kind, Key: key,
+		Start: at, End: at, Outcome: OK, Out: encode(out),
+	})
+}
+
+func encode(v any) json.RawMessage {
+	if v == nil {
+		return nil
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // programs note plain data
+	}
+	return raw
+}

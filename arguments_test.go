@@ -196,21 +196,6 @@ func badCalls() []badCall {
 		}
 		add(name+"(nil ctx)", "ctx", func(_ context.Context, zk *gazoo.Client) error { return op(noContext, zk, "/a") })
 	}
-	for _, version := range []int32{-2, -1 << 31} {
-		add("Set version", "version", func(ctx context.Context, zk *gazoo.Client) error { return second(zk.Set(ctx, "/a", nil, version)) })
-		add("Delete version", "version", func(ctx context.Context, zk *gazoo.Client) error { return zk.Delete(ctx, "/a", version) })
-		add("DeleteIfExists version", "version", func(ctx context.Context, zk *gazoo.Client) error { return zk.DeleteIfExists(ctx, "/a", version) })
-		add("DeleteIdempotent version", "version", func(ctx context.Context, zk *gazoo.Client) error { return zk.DeleteIdempotent(ctx, "/a", version) })
-		add("SetIdempotent version", "version", func(ctx context.Context, zk *gazoo.Client) error {
-			return second(zk.SetIdempotent(ctx, "/a", nil, version))
-		})
-		add("SetACL version", "version", func(ctx context.Context, zk *gazoo.Client) error {
-			return second(zk.SetACL(ctx, "/a", openACL, version))
-		})
-		add("Txn version", "version", func(ctx context.Context, zk *gazoo.Client) error {
-			return second(zk.Txn().Check("/a", version).Commit(ctx))
-		})
-	}
 	add("SetIdempotent at any version", "version", func(ctx context.Context, zk *gazoo.Client) error { return second(zk.SetIdempotent(ctx, "/a", nil, -1)) })
 	for name, op := range map[string]func(ctx context.Context, zk *gazoo.Client) error{
 		"Delete":          func(ctx context.Context, zk *gazoo.Client) error { return zk.Delete(ctx, "/", -1) },

@@ -386,6 +386,28 @@ func TestSetIdempotent(t *testing.T) {
 	})
 }
 
+// A read behind a sync can miss a write that is under way: what the next try finds is then that write's doing.
+func TestSetIdempotentBelievesNoStaleRead(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		tree := w.plant("a:2181", losing(zkproto.OpSetData, 1))
+		tree.mustCreate("/a")
+		zk := w.connect("a")
+		tree.do(func() {
+			old := tree.nodes["/a"].stat
+			tree.before = func(c *peer.Conn, req peer.Request) bool {
+				if req.Header.Op == zkproto.OpExists {
+					must2(c.Reply(req.Header.Xid, tree.Zxid(), zkproto.Code(0), zkproto.StatResponse{Stat: old}))
+					return true
+				}
+				return false
+			}
+		})
+		if _, err := zk.SetIdempotent(t.Context(), "/a", []byte("x"), 0); !gazoo.MaybeApplied(err) {
+			t.Errorf("SetIdempotent: %v, want the connection loss, maybe applied", err)
+		}
+	})
+}
+
 func TestStatOfACreateThatCouldNotBeRead(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		tree := w.plant("a:2181", lacking(zkproto.OpCreate2), func(tr *fakeTree) {

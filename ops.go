@@ -6,7 +6,8 @@ import (
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
 
-// AnyVersion as the version of a Set, Delete or Check matches every version.
+// AnyVersion as the version of a Set, Delete or Check matches every version. Versions wrap after 2^31 writes, so other
+// negative numbers are versions like any.
 const AnyVersion int32 = -1
 
 // Stat is a znode's metadata.
@@ -23,13 +24,6 @@ func (zk *Client) newPathCall(op zkproto.OpCode, name, path string) (*call, erro
 	}
 	cl.req.path = absPath(zk.root, path)
 	return cl, nil
-}
-
-func checkVersion(version int32) error {
-	if version < AnyVersion {
-		return badArg("version", "%d is negative (AnyVersion is -1)", version)
-	}
-	return nil
 }
 
 // run is what every synchronous operation of one request does.
@@ -110,9 +104,6 @@ func (zk *Client) newSet(path string, data []byte, version int32) (*call, error)
 	cl, err := zk.newPathCall(zkproto.OpSetData, "set", path)
 	cl.write = true
 	cl.req.data, cl.req.version = data, version
-	if err == nil {
-		err = checkVersion(version)
-	}
 	return cl, err
 }
 
@@ -136,13 +127,9 @@ func (zk *Client) newDelete(path string, version int32) (*call, error) {
 	cl, err := zk.newPathCall(zkproto.OpDelete, "delete", path)
 	cl.write = true
 	cl.req.version = version
-	switch {
-	case err != nil:
-	case path == "/":
+	if err == nil && path == "/" {
 		// Below a chroot this would be the chroot's own znode: never what was meant.
 		err = badArg("path", "the root cannot be deleted")
-	default:
-		err = checkVersion(version)
 	}
 	return cl, err
 }
@@ -194,9 +181,6 @@ func (zk *Client) newSetACL(path string, acl []ACL, version int32) (*call, error
 	cl.req.acl, cl.req.version = acl, version
 	if err == nil {
 		err = validateACL(acl)
-	}
-	if err == nil {
-		err = checkVersion(version)
 	}
 	return cl, err
 }

@@ -229,12 +229,23 @@ func (zk *Client) SetIdempotent(ctx context.Context, path string, data []byte, v
 	if version == AnyVersion {
 		return Stat{}, refuse("set", path, badArg("version", "an idempotent set needs a version"))
 	}
+	var lost error // of a try that may have been applied
 	for {
 		stat, err := zk.Set(ctx, path, data, version)
-		if err == nil || !errors.Is(err, ErrConnectionLoss) || ctx.Err() != nil {
+		switch {
+		case err == nil:
+			return stat, nil
+		case lost != nil && (errors.Is(err, ErrBadVersion) || errors.Is(err, ErrNoNode)):
+			// The read before this try saw less than the server has: a leader answers a sync before what is under way.
+			return Stat{}, lost
+		case !errors.Is(err, ErrConnectionLoss) || ctx.Err() != nil:
+			if lost != nil {
+				err = errors.Join(lost, err)
+			}
 			return stat, err
 		}
 		if MaybeApplied(err) {
+			lost = err
 			unchanged, cerr := zk.unchanged(ctx, path, version)
 			if cerr != nil || !unchanged {
 				return Stat{}, err

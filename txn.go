@@ -87,9 +87,6 @@ func (t *Txn) Check(path string, version int32) *Txn {
 
 func (t *Txn) versioned(op zkproto.OpCode, path string, data []byte, version int32) *Txn {
 	err := ValidatePath(path)
-	if err == nil {
-		err = checkVersion(version)
-	}
 	return t.add(zkproto.MultiOp{Op: op, Path: absPath(t.zk.root, path), Data: data, Version: version}, path, err)
 }
 

@@ -140,7 +140,7 @@ func (c *attempt[T]) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	version, err := c.v.write(now.Version, data, c.anyAuthor).Do(ctx, c.v.zk)
+	stat, err := c.v.write(now.Version, now.found, data, c.anyAuthor).Do(ctx, c.v.zk)
 	if errors.Is(err, cas.ErrConflict) {
 		c.behind = true
 		return err
@@ -148,7 +148,7 @@ func (c *attempt[T]) once(ctx context.Context) error {
 	if err != nil {
 		return c.v.wrap("change", err)
 	}
-	c.out.Pre, c.out.Post, c.out.Version = now.Value, next, version
+	c.out.Pre, c.out.Post, c.out.Version = now.Value, next, stat.Version
 	return nil
 }
 

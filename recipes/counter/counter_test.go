@@ -196,7 +196,6 @@ func TestBadArguments(t *testing.T) {
 			"receipts": func() error { _, err := counter.NewInt(zk, "/n", 0, counter.WithReceipts("r/")); return err },
 			"ids":      func() error { _, err := counter.NewIDs(nil, 5); return err },
 			"size":     func() error { _, err := counter.NewIDs(good, 0); return err },
-			"version":  func() error { _, _, err := good.TrySet(t.Context(), -2, 1); return err },
 		} {
 			if err := op(); !errors.Is(err, gazoo.ErrBadArguments) {
 				t.Errorf("%s: %v, want ErrBadArguments", name, err)

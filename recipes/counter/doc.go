@@ -33,6 +33,8 @@
 //
 // [Value.Get] shows what the server connected to knows, which may be behind others. A znode that is deleted begins anew
 // at the default; a change whose answer was lost and that was then deleted with the whole znode may be made again.
+// Versions wrap after 2^32 changes, and -1 is no condition for a server: changes made here step over it, those of other
+// libraries do not.
 //
 // # Znodes and other libraries
 //

@@ -41,18 +41,20 @@ func (e *DataError) Error() string {
 // Unwrap returns what is wrong.
 func (e *DataError) Unwrap() error { return e.Err }
 
-// Missing is the version of a value whose znode does not exist.
-const Missing = cas.Missing
+// Missing stands for the version of a znode that does not exist.
+const Missing = gazoo.AnyVersion
 
 // Versioned is a value with the version of its znode.
 type Versioned[T any] struct {
 	Value   T
 	Version int32 // Missing when there is no znode
 	Stat    gazoo.Stat
+
+	found bool
 }
 
 // Exists reports whether there is a znode.
-func (v Versioned[T]) Exists() bool { return v.Version != Missing }
+func (v Versioned[T]) Exists() bool { return v.found }
 
 // Change is what became of a value.
 type Change[T any] struct {
@@ -126,13 +128,13 @@ func (v *Value[T]) decode(data []byte, stat gazoo.Stat, err error) (Versioned[T]
 	case err != nil:
 		return missing, err
 	case len(data) == 0:
-		return Versioned[T]{Value: v.def, Version: stat.Version, Stat: stat}, nil
+		return Versioned[T]{Value: v.def, Version: stat.Version, Stat: stat, found: true}, nil
 	}
 	value, err := v.codec.Decode(data)
 	if err != nil {
-		return Versioned[T]{Version: stat.Version, Stat: stat}, &DataError{Path: v.path, Data: data, Err: err}
+		return Versioned[T]{Version: stat.Version, Stat: stat, found: true}, &DataError{Path: v.path, Data: data, Err: err}
 	}
-	return Versioned[T]{Value: value, Version: stat.Version, Stat: stat}, nil
+	return Versioned[T]{Value: value, Version: stat.Version, Stat: stat, found: true}, nil
 }
 
 func (v *Value[T]) encode(value T) ([]byte, error) {
@@ -189,18 +191,15 @@ func (v *Value[T]) CompareAndSet(ctx context.Context, old, value T) (swapped boo
 //
 // Errors: as [Value.Update], but not ErrContended.
 func (v *Value[T]) TrySet(ctx context.Context, version int32, value T) (next int32, set bool, err error) {
-	if version < Missing {
-		return 0, false, fmt.Errorf("set %s: %w", v.path, &gazoo.ArgumentError{Arg: "version", Reason: "is negative"})
-	}
 	data, err := v.encode(value)
 	if err != nil {
 		return 0, false, err
 	}
-	next, err = v.write(version, data, false).Do(ctx, v.zk)
+	stat, err := v.write(version, version != Missing, data, false).Do(ctx, v.zk)
 	if errors.Is(err, cas.ErrConflict) {
 		return 0, false, nil
 	}
-	return next, err == nil, v.wrap("set", err)
+	return stat.Version, err == nil, v.wrap("set", err)
 }
 
 // Initialize sets the value if there is no znode, and reports whether there was none. When the answer is lost and somebody
@@ -212,7 +211,7 @@ func (v *Value[T]) Initialize(ctx context.Context, value T) (initialized bool, e
 	if err != nil {
 		return false, err
 	}
-	_, err = v.write(Missing, data, true).Do(ctx, v.zk)
+	_, err = v.write(Missing, false, data, true).Do(ctx, v.zk)
 	if errors.Is(err, cas.ErrConflict) {
 		return false, nil
 	}
@@ -226,9 +225,9 @@ func (v *Value[T]) wrap(op string, err error) error {
 	return fmt.Errorf("%s %s: %w", op, v.path, err)
 }
 
-func (v *Value[T]) write(version int32, data []byte, anyAuthor bool) *cas.Write {
+func (v *Value[T]) write(version int32, found bool, data []byte, anyAuthor bool) *cas.Write {
 	return &cas.Write{
-		Path: v.path, Data: data, Version: version, AnyAuthor: anyAuthor,
+		Path: v.path, Data: data, Version: version, Missing: !found, AnyAuthor: anyAuthor,
 		Create: v.cfg.create, Parents: v.cfg.parents, Receipts: v.cfg.receipts,
 	}
 }

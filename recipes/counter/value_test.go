@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,9 +13,12 @@ import (
 
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/internal/cluster"
+	"github.com/gazoo-zk/gazoo/internal/zkdisk"
+	"github.com/gazoo-zk/gazoo/internal/ztree"
 	"github.com/gazoo-zk/gazoo/recipes/counter"
 	"github.com/gazoo-zk/gazoo/recipes/internal/recipetest"
 	"github.com/gazoo-zk/gazoo/recipes/lock"
+	"github.com/gazoo-zk/gazoo/zkserver"
 	"github.com/gazoo-zk/gazoo/zktest"
 )
 
@@ -313,4 +317,55 @@ func TestIDsEnd(t *testing.T) {
 			t.Errorf("Next of a closed client: %v, want ErrClosed", err)
 		}
 	})
+}
+
+// versioned is a server whose znode /n has been written that often.
+func versioned(t *testing.T, version int32) zktest.Option {
+	t.Helper()
+	tree := ztree.Load(ztree.Options{})
+	for _, r := range []ztree.NodeRecord{
+		{Path: "", ACLKey: ztree.OpenACLKey},
+		{Path: "/n", Data: []byte("10"), ACLKey: ztree.OpenACLKey, Czxid: 1, Mzxid: 1, Pzxid: 1, Version: version},
+	} {
+		must(t, tree.AddNode(r))
+	}
+	dir := t.TempDir()
+	d, _, err := zkdisk.Open(zkdisk.OS{}, dir, zkdisk.Options{Seed: tree.Finish(1)})
+	must(t, err)
+	must(t, d.Close())
+	return zktest.WithServer(zkserver.WithDir(dir))
+}
+
+// A counter that is written often has versions that wrap. -1 would be no condition at all, and is stepped over.
+func TestVersionsWrap(t *testing.T) {
+	for name, opts := range map[string][]counter.Option{"plain": nil, "receipts": {counter.WithReceipts("/receipts")}} {
+		t.Run(name, func(t *testing.T) {
+			recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+				zk := recipetest.Client(t, srv)
+				n := newInt(t, zk, "/n", opts...)
+				var versions []int32
+				for range 4 {
+					change, err := n.Increment(t.Context())
+					must(t, err)
+					versions = append(versions, change.Version)
+				}
+				if want := []int32{-3, -2, 0, 1}; !slices.Equal(versions, want) {
+					t.Errorf("versions %d, want %d", versions, want)
+				}
+				if _, set, err := n.TrySet(t.Context(), -2, 99); err != nil || set {
+					t.Errorf("TrySet of a version that is past: %v, %v", set, err)
+				}
+				wantStored(t, srv, "/n", "14")
+			}, versioned(t, -4))
+			recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+				n := newInt(t, recipetest.Client(t, srv), "/n", opts...)
+				if now, err := n.Get(t.Context()); err != nil || !now.Exists() {
+					t.Errorf("Get: %+v, %v", now, err)
+				}
+				if change, err := n.Increment(t.Context()); err != nil || change.Version != 0 || change.Post != 11 {
+					t.Errorf("Increment where others have left it: %+v, %v", change, err)
+				}
+			}, versioned(t, -1))
+		})
+	}
 }

@@ -17,9 +17,6 @@ import (
 	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
-// Missing as the version of a write is the condition that the znode does not exist.
-const Missing int32 = -1
-
 // ErrConflict says that the znode was not as the write wanted it, so that nothing was applied.
 var ErrConflict = errors.New("changed by others meanwhile")
 
@@ -27,7 +24,8 @@ var ErrConflict = errors.New("changed by others meanwhile")
 type Write struct {
 	Path    string
 	Data    []byte
-	Version int32                // required, or Missing to create it with its parents
+	Version int32                // required of the znode
+	Missing bool                 // the znode is required not to exist; it is created with its parents
 	Create  []gazoo.CreateOption // what kind of znode to create: WithACL, Container, TTL
 	Parents []gazoo.CreateOption // what kind of parents: WithACL, Container
 	// AnyAuthor takes a write of the same data by somebody else, on the same condition, for this one: it does not matter
@@ -36,15 +34,15 @@ type Write struct {
 	Receipts  *Receipts // nil: lost answers are resolved by what the znode holds
 }
 
-// Do applies the write and returns the version that the znode has then.
+// Do applies the write and returns the stat behind it. With receipts only its Version is certain to be set.
 //
 // Errors: [ErrConflict]; otherwise the server's or the context's. When [gazoo.MaybeApplied] holds for it, it could not be
 // found out whether the write was applied.
-func (w *Write) Do(ctx context.Context, zk *gazoo.Client) (version int32, err error) {
+func (w *Write) Do(ctx context.Context, zk *gazoo.Client) (stat gazoo.Stat, err error) {
 	var r *receipt
 	if w.Receipts != nil {
 		if r, err = w.Receipts.take(ctx, zk); err != nil {
-			return 0, err
+			return gazoo.Stat{}, err
 		}
 		defer func() {
 			if r != nil {
@@ -54,48 +52,48 @@ func (w *Write) Do(ctx context.Context, zk *gazoo.Client) (version int32, err er
 	}
 	var lost error // of a try that may have been applied
 	for tries := 0; ; tries++ {
-		err = w.send(ctx, zk, r)
+		stat, err = w.send(ctx, zk, r)
 		switch {
 		case err == nil:
 			r.advance()
-			return w.next(), nil
+			return stat, nil
 		case gazoo.MaybeApplied(err):
 			lost = err
 		case r.refused(err):
 			if lost != nil && !errors.Is(err, gazoo.ErrNoNode) {
 				r.advance() // nobody but the lost try can have written it
-				return w.next(), nil
+				return gazoo.Stat{Version: w.next()}, nil
 			}
 			r.spoilt = true // deleted by others, or by the end of its session
 			if lost != nil {
-				return 0, errors.Join(lost, err)
+				return gazoo.Stat{}, errors.Join(lost, err)
 			}
 			w.Receipts.put(zk, r, false)
 			if r, err = w.Receipts.take(ctx, zk); err != nil {
-				return 0, err
+				return gazoo.Stat{}, err
 			}
 			continue
 		case errors.Is(err, gazoo.ErrBadVersion), errors.Is(err, gazoo.ErrNodeExists):
 			if lost != nil && r == nil {
 				return w.read(ctx, zk, lost)
 			}
-			return 0, ErrConflict
-		case errors.Is(err, gazoo.ErrNoNode) && w.Version == Missing:
+			return gazoo.Stat{}, ErrConflict
+		case errors.Is(err, gazoo.ErrNoNode) && w.Missing:
 			err = w.ensureParent(ctx, zk)
 			if err == nil {
 				continue
 			}
 		case errors.Is(err, gazoo.ErrNoNode):
 			if r != nil {
-				return 0, ErrConflict
+				return gazoo.Stat{}, ErrConflict
 			}
-			return 0, doubt(lost, err, ErrConflict)
+			return gazoo.Stat{}, doubt(lost, err, ErrConflict)
 		}
 		if ctx.Err() != nil || !retry.Again(err) {
-			return 0, doubt(lost, err, err)
+			return gazoo.Stat{}, doubt(lost, err, err)
 		}
 		if err := retry.Pause(ctx, tries); err != nil {
-			return 0, doubt(lost, err, err)
+			return gazoo.Stat{}, doubt(lost, err, err)
 		}
 	}
 }
@@ -108,46 +106,66 @@ func doubt(lost, behind, sure error) error {
 	return errors.Join(lost, behind)
 }
 
-// next returns the version behind the write.
-func (w *Write) next() int32 { return w.Version + 1 }
-
-func (w *Write) send(ctx context.Context, zk *gazoo.Client, r *receipt) error {
+// next returns the version behind the write. Versions wrap, and -1 as a condition means any version: a write on top of -2
+// therefore sets twice, and steps over it. Only other libraries leave a znode there, and then no write can be conditional.
+func (w *Write) next() int32 {
 	switch {
-	case r != nil:
-		txn := zk.Txn().Set(r.path, nil, r.version)
-		if w.Version == Missing {
+	case w.Missing, w.Version == beforeAny:
+		return 0
+	default:
+		return w.Version + 1
+	}
+}
+
+const beforeAny = gazoo.AnyVersion - 1
+
+func (w *Write) send(ctx context.Context, zk *gazoo.Client, r *receipt) (gazoo.Stat, error) {
+	switch {
+	case r != nil || w.Version == beforeAny && !w.Missing:
+		txn := zk.Txn()
+		if r != nil {
+			txn.Set(r.path, nil, r.version)
+		}
+		if w.Missing {
 			txn.Create(w.Path, w.Data, w.Create...)
 		} else {
 			txn.Set(w.Path, w.Data, w.Version)
 		}
-		_, err := txn.Commit(ctx)
-		return err
-	case w.Version == Missing:
-		_, err := zk.Create(ctx, w.Path, w.Data, w.Create...)
-		return err
+		if w.Version == beforeAny && !w.Missing {
+			txn.Set(w.Path, w.Data, gazoo.AnyVersion)
+		}
+		results, err := txn.Commit(ctx)
+		if err != nil {
+			return gazoo.Stat{}, err
+		}
+		stat := results[len(results)-1].Stat // of a set
+		stat.Version = w.next()
+		return stat, nil
+	case w.Missing:
+		_, stat, err := zk.CreateStat(ctx, w.Path, w.Data, w.Create...)
+		return stat, err
 	default:
-		_, err := zk.Set(ctx, w.Path, w.Data, w.Version)
-		return err
+		return zk.Set(ctx, w.Path, w.Data, w.Version)
 	}
 }
 
 // read decides, without a receipt, whether a lost try was applied. A later try was refused, so the server now connected
 // to has seen all that came before it.
-func (w *Write) read(ctx context.Context, zk *gazoo.Client, lost error) (int32, error) {
+func (w *Write) read(ctx context.Context, zk *gazoo.Client, lost error) (gazoo.Stat, error) {
 	for tries := 0; ; tries++ {
 		data, stat, err := zk.Get(ctx, w.Path)
 		switch {
 		case err == nil && stat.Version == w.next() && !bytes.Equal(data, w.Data):
-			return 0, ErrConflict // the one write behind the condition is another's
+			return gazoo.Stat{}, ErrConflict // the one write behind the condition is another's
 		case err == nil && stat.Version == w.next() && w.AnyAuthor:
-			return w.next(), nil
+			return stat, nil
 		case err == nil || errors.Is(err, gazoo.ErrNoNode):
-			return 0, lost
+			return gazoo.Stat{}, lost
 		case ctx.Err() != nil || !retry.Again(err):
-			return 0, errors.Join(lost, err)
+			return gazoo.Stat{}, errors.Join(lost, err)
 		}
 		if err := retry.Pause(ctx, tries); err != nil {
-			return 0, errors.Join(lost, err)
+			return gazoo.Stat{}, errors.Join(lost, err)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func (rs *Receipts) take(ctx context.Context, zk *gazoo.Client) (*receipt, error
 // put gives a receipt back. One that cannot be relied on is deleted, and so are all once it is closed.
 func (rs *Receipts) put(zk *gazoo.Client, r *receipt, inDoubt bool) {
 	rs.mu.Lock()
-	keep := !inDoubt && !r.spoilt && !rs.closed
+	keep := !inDoubt && !r.spoilt && !rs.closed && r.version < 1<<30 // long before versions wrap
 	if keep {
 		rs.free = append(rs.free, r)
 	}

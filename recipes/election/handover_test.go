@@ -3,7 +3,6 @@ package election_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -141,60 +140,4 @@ func TestHandOverThatIsNotTaken(t *testing.T) {
 			t.Error("the leader's znode is still there")
 		}
 	})
-}
-
-func ExampleElection_Run() {
-	srv, err := zktest.New()
-	if err != nil {
-		panic(err)
-	}
-	defer srv.Close()
-	ctx := context.Background()
-	zk, err := gazoo.Connect(ctx, srv.Addr(), gazoo.WithDialer(srv.Dial))
-	if err != nil {
-		panic(err)
-	}
-	defer zk.Close()
-
-	e, err := election.New(zk, "/election/scheduler", election.WithIdentity("host-1"))
-	if err != nil {
-		panic(err)
-	}
-	err = e.Run(ctx, func(ctx context.Context, l *election.Leadership) error {
-		leader, _, err := e.Leader(ctx)
-		fmt.Println(leader.Identity, "leads")
-		return err
-	})
-	fmt.Println(err)
-	// Output:
-	// host-1 leads
-	// <nil>
-}
-
-func ExampleElection_Start() {
-	srv, err := zktest.New()
-	if err != nil {
-		panic(err)
-	}
-	defer srv.Close()
-	ctx := context.Background()
-	zk, err := gazoo.Connect(ctx, srv.Addr(), gazoo.WithDialer(srv.Dial))
-	if err != nil {
-		panic(err)
-	}
-	defer zk.Close()
-
-	e, err := election.New(zk, "/election/scheduler", election.WithIdentity("host-1"))
-	if err != nil {
-		panic(err)
-	}
-	latch := e.Start()
-	defer latch.Close(ctx)
-	l, err := latch.Await(ctx)
-	if err != nil {
-		panic(err)
-	}
-	_, err = l.Txn().Create("/state", []byte("leading")).Commit(ctx) // refused once it does not lead any more
-	fmt.Println(err)
-	// Output: <nil>
 }

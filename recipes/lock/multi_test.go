@@ -170,6 +170,7 @@ func TestMultiBeginsAnewWhenOneIsLost(t *testing.T) {
 				lose(srv, zk)
 				time.Sleep(time.Second)
 				stillWaiting(t, ch)
+				waitForChildren(t, srv, "/a", 1) // it does not wait for the second with nothing in its hands
 				mustRelease(t, held)
 				g := gotGroup(t, ch)
 				if err := g.Verify(t.Context()); err != nil {

@@ -447,6 +447,35 @@ func TestSemaphoreResolvesALostAnswer(t *testing.T) {
 	}
 }
 
+// The context ends while it is in doubt whether permits were given: those that were go, in the same session.
+func TestDeadlineWhilePermitsAreInDoubt(t *testing.T) {
+	for name, do := range map[string]func(srv *zktest.Server, session int64){
+		"applied": func(srv *zktest.Server, session int64) {
+			srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpMulti, Session: session}, Do: zktest.DelayReply(3 * time.Second), Times: 1})
+		},
+		"not applied": func(srv *zktest.Server, session int64) {
+			srv.Add(zktest.Rule{Match: zktest.Match{Op: zktest.OpMulti, Session: session}, Do: zktest.DelayRequest(3 * time.Second), Times: 1})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachStyle(t, func(t *testing.T, srv *zktest.Server, style lock.Option, leases, guards string) {
+				zk := recipetest.Client(t, srv)
+				session := zk.SessionID()
+				do(srv, session)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if _, err := newSemaphore(t, zk, pool, 2, style).AcquireN(ctx, 2); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("AcquireN: %v, want the deadline", err)
+				}
+				nothingLeft(t, srv, leases, guards)
+				if zk.SessionID() != session {
+					t.Error("the permits went with their session, which shows nothing")
+				}
+			})
+		})
+	}
+}
+
 // Faults between the guard and the permits: no orphan, and the wait goes on where it can.
 func TestSemaphoreUnderFaults(t *testing.T) {
 	for _, tt := range []struct {

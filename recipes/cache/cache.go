@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,7 +34,8 @@ type Cache[T any] struct {
 
 	// The tree is changed by the owner alone, under mu; everybody reads it under mu.
 	mu       sync.RWMutex
-	root     *node[T] // nil when the znode does not exist
+	root     *node[T]           // nil when the znode does not exist
+	errs     map[*node[T]]error // of nodes that are bad
 	nodes    int
 	bytes    int64
 	overflow bool
@@ -64,7 +66,7 @@ func New[T any](zk *gazoo.Client, path string, codec Codec[T], opts ...Option) (
 	}
 	c := &Cache[T]{
 		zk: zk, path: path, codec: codec, cfg: cfg, done: make(chan struct{}), asks: make(chan ask[T]),
-		status: Sync{Stale: true, Since: time.Now()}, subs: map[*Subscription[T]]struct{}{},
+		status: Sync{Stale: true, Since: time.Now()}, subs: map[*Subscription[T]]struct{}{}, errs: map[*node[T]]error{},
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	go newOwner(c).run()
@@ -119,7 +121,7 @@ func (c *Cache[T]) Get(path string) (Node[T], bool, error) {
 	if n == nil || !n.held {
 		return Node[T]{}, false, err
 	}
-	return n.export(path), true, nil
+	return c.export(path, n), true, nil
 }
 
 // Children returns the names of a znode's children that are held, sorted; false when the cache does not have the znode.
@@ -144,18 +146,36 @@ func (c *Cache[T]) Children(path string) ([]string, bool, error) {
 
 // find returns a node; nil when there is none.
 func (c *Cache[T]) find(path string) (*node[T], error) {
-	names, inside := below(c.path, path)
+	rest, inside := relative(c.path, path)
 	if !inside {
 		return nil, fmt.Errorf("%s of cache %s: %w", path, c.path, ErrOutside)
 	}
-	n := c.root
-	for name := range names {
-		if n == nil {
+	_, n := c.look(rest)
+	return n, nil
+}
+
+// look returns the node of a path relative to the root, and its parent; nil for what there is not. The caller holds mu,
+// or is the owner.
+func (c *Cache[T]) look(rest string) (parent, n *node[T]) {
+	n = c.root
+	for more := rest != ""; more && n != nil; {
+		var name string
+		name, rest, more = strings.Cut(rest, "/")
+		parent, n = n, n.kids[name]
+		if n == nil && more {
 			return nil, nil
 		}
-		n = n.kids[name]
 	}
-	return n, nil
+	return parent, n
+}
+
+// export copies a node. The caller holds mu, or is the owner.
+func (c *Cache[T]) export(path string, n *node[T]) Node[T] {
+	node := Node[T]{Path: path, Value: n.value, Stat: n.stat}
+	if n.bad {
+		node.Err = c.errs[n]
+	}
+	return node
 }
 
 // All iterates over the znodes held, parents before children and siblings by name, as they are at one moment: they are
@@ -180,7 +200,7 @@ func (c *Cache[T]) Below(path string) (iter.Seq[Node[T]], error) {
 		c.mu.RLock()
 		if n, _ = c.find(path); n != nil {
 			n.walk(path, func(path string, n *node[T]) bool {
-				all = append(all, n.export(path))
+				all = append(all, c.export(path, n))
 				return true
 			})
 		}

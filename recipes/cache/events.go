@@ -60,7 +60,7 @@ func (c *Cache[T]) Subscribe() *Subscription[T] {
 	defer c.mu.Unlock()
 	if c.root != nil {
 		c.root.walk(c.path, func(path string, n *node[T]) bool {
-			now := n.export(path)
+			now := c.export(path, n)
 			s.queue = append(s.queue, Event[T]{Type: Added, Path: path, New: &now})
 			return true
 		})

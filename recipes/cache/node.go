@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"iter"
 	"slices"
 	"strings"
 
@@ -24,9 +23,8 @@ type node[T any] struct {
 
 	value T
 	stat  gazoo.Stat
-	err   error
-	size  int32 // bytes of data
-	held  bool  // it has content
+	held  bool // it has content
+	bad   bool // Cache.errs says why there is no value
 }
 
 func (n *node[T]) add(kid *node[T]) {
@@ -36,8 +34,6 @@ func (n *node[T]) add(kid *node[T]) {
 	kid.parent = n
 	n.kids[kid.name] = kid
 }
-
-func (n *node[T]) export(path string) Node[T] { return Node[T]{path, n.value, n.stat, n.err} }
 
 // walk visits a node and all below it, parents first, children in the order of their names.
 func (n *node[T]) walk(path string, visit func(path string, n *node[T]) bool) bool {
@@ -66,14 +62,14 @@ func child(parent, name string) string {
 	return parent + "/" + name
 }
 
-// below returns the components of a path under root; false when it lies elsewhere.
-func below(root, path string) (iter.Seq[string], bool) {
+// relative returns what of a path is below root, without a slash before it; false when the path lies elsewhere.
+func relative(root, path string) (string, bool) {
 	rest, ok := strings.CutPrefix(path, root)
 	switch {
 	case !ok || root != "/" && rest != "" && rest[0] != '/':
-		return nil, false
-	case strings.Trim(rest, "/") == "":
-		return func(func(string) bool) {}, true
+		return "", false
+	case root != "/" && rest != "":
+		rest = rest[1:]
 	}
-	return strings.SplitSeq(strings.TrimPrefix(rest, "/"), "/"), true
+	return rest, true
 }

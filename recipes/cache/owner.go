@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/gazoo-zk/gazoo"
@@ -70,6 +71,7 @@ func (o *owner[T]) follow() error {
 	o.compare()
 	for {
 		o.send()
+		o.settle()
 		var head <-chan struct{}
 		if len(o.flight) > 0 {
 			head = o.flight[0].done()
@@ -92,18 +94,12 @@ func (o *owner[T]) follow() error {
 				o.mark(ev)
 			}
 		case <-head:
-			r := o.flight[0]
-			o.flight = o.flight[1:]
-			if err := o.take(r); err != nil {
+			if err := o.land(); err != nil {
 				return err
-			}
-			if o.undone[r.epoch]--; o.undone[r.epoch] == 0 {
-				delete(o.undone, r.epoch)
 			}
 		case <-o.c.ctx.Done():
 			return context.Cause(o.c.ctx)
 		}
-		o.settle()
 	}
 }
 
@@ -130,18 +126,32 @@ func (o *owner[T]) event(ev gazoo.Event) {
 
 // within reports whether a znode is to be read at all.
 func (o *owner[T]) within(path string) bool {
-	names, inside := below(o.c.path, path)
-	if !inside {
+	rest, inside := relative(o.c.path, path)
+	if !inside || depthOf(rest) > o.c.cfg.depth {
 		return false
 	}
-	level, at := 0, o.c.path
-	for name := range names {
-		level, at = level+1, child(at, name)
-		if level > o.c.cfg.depth || o.c.cfg.choose(at) == Prune {
+	if o.c.cfg.filter == nil {
+		return true
+	}
+	for end := len(path) - len(rest); end < len(path); end++ {
+		if slash := strings.IndexByte(path[end:], '/'); slash >= 0 {
+			end += slash
+		} else {
+			end = len(path)
+		}
+		if o.c.cfg.choose(path[:end]) == Prune {
 			return false
 		}
 	}
 	return true
+}
+
+// depthOf is how many levels below the root a path relative to it is.
+func depthOf(rest string) int {
+	if rest == "" {
+		return 0
+	}
+	return 1 + strings.Count(rest, "/")
 }
 
 // mark has something done when all that has come so far has been dealt with.

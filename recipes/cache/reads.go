@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"errors"
 
 	"github.com/gazoo-zk/gazoo"
@@ -9,11 +10,12 @@ import (
 
 // This file is what the owner asks the server, and what it makes of the answers.
 
-// work is something to be read.
+// work is something to be read: a znode, or children of it.
 type work struct {
 	path  string
 	whole bool // compare all that is known below it too
 	epoch int
+	names []string // of the children; nil for the znode itself
 }
 
 // read is a request that was sent.
@@ -56,20 +58,63 @@ func (o *owner[T]) sendNext(r read) {
 // send sends what is queued, as far as the window goes.
 func (o *owner[T]) send() {
 	for len(o.queue) > 0 && len(o.flight) < o.c.cfg.window {
-		w := o.queue[0]
-		o.queue[0] = work{}
-		o.queue = o.queue[1:]
-		r := read{work: w}
-		switch {
-		case o.c.cfg.noData || w.whole && o.c.has(w.path):
-			// What is known is compared by its stat, and read only if that differs.
-			r.kind, r.stat = readStat, o.async.Exists(o.c.ctx, w.path)
-		default:
-			r.kind, r.node = readNode, o.async.Get(o.c.ctx, w.path)
+		w := &o.queue[0]
+		if len(w.names) > 0 {
+			name := w.names[0]
+			w.names = w.names[1:]
+			o.sendKid(work{path: child(w.path, name), whole: w.whole, epoch: w.epoch})
+			if len(w.names) > 0 {
+				continue
+			}
+			o.finished(w.epoch)
+		} else {
+			delete(o.queued, w.path)
+			o.flight = append(o.flight, o.request(*w))
 		}
-		delete(o.queued, w.path)
-		o.flight = append(o.flight, r)
+		*w = work{}
+		o.queue = o.queue[1:]
 	}
+	if len(o.queue) == 0 {
+		o.queue = nil // it has been as large as the tree is wide
+	}
+}
+
+// sendKid sends a read of a child that was listed: of one that is known when all is compared only.
+func (o *owner[T]) sendKid(w work) {
+	if o.c.cfg.choose(w.path) != Prune && (w.whole || o.c.get(w.path) == nil) {
+		o.sendNext(o.request(w))
+	}
+}
+
+// request sends the first read of a znode. What is known is compared by its stat, and read only if that differs.
+func (o *owner[T]) request(w work) read {
+	if o.c.cfg.noData || w.whole && o.c.get(w.path) != nil {
+		return read{work: w, kind: readStat, stat: o.async.Exists(o.c.ctx, w.path)}
+	}
+	return read{work: w, kind: readNode, node: o.async.Get(o.c.ctx, w.path)}
+}
+
+// finished notes that a work or a read has been dealt with.
+func (o *owner[T]) finished(epoch int) {
+	if o.undone[epoch]--; o.undone[epoch] == 0 {
+		delete(o.undone, epoch)
+	}
+}
+
+// land takes in the answers that have come: the first, and those behind it, but not so many that the server runs out of
+// requests meanwhile.
+func (o *owner[T]) land() error {
+	for n := 0; len(o.flight) > 0 && n < o.c.cfg.window/4 && (n == 0 || o.flight[0].ready()); n++ {
+		r := o.flight[0]
+		o.flight[0] = read{}
+		o.flight = o.flight[1:]
+		if err := o.take(r); err != nil {
+			return err
+		}
+		o.finished(r.epoch)
+		o.settle()
+	}
+	return nil
 }
 
 func (r read) done() <-chan struct{} {
@@ -78,44 +123,56 @@ func (r read) done() <-chan struct{} {
 		return r.node.Done()
 	case readStat:
 		return r.stat.Done()
-	case readKids:
-		return r.list.Done()
 	}
-	return nil
+	return r.list.Done()
 }
 
-// take applies the answer to a read. An error ends the cache.
+func (r read) ready() bool {
+	switch r.kind {
+	case readNode:
+		return r.node.Ready()
+	case readStat:
+		return r.stat.Ready()
+	}
+	return r.list.Ready()
+}
+
+// take applies the answer to a read, which has come. An error ends the cache.
 func (o *owner[T]) take(r read) error {
+	ctx := context.Background() // nothing is waited for
 	switch r.kind {
 	case readKids:
-		dir, err := r.list.Wait(o.c.ctx)
+		dir, err := r.list.Wait(ctx)
+		r.list.Release()
 		return o.takeKids(r, dir, err)
 	case readStat:
-		p, err := r.stat.Wait(o.c.ctx)
+		p, err := r.stat.Wait(ctx)
+		r.stat.Release()
 		if err == nil && !p.Exists {
 			err = gazoo.ErrNoNode
 		}
-		if err == nil && !o.c.cfg.noData {
-			if changed := o.c.differs(r.path, p.Stat); changed {
-				// A read of all its content, in the place of the one that has just been answered.
-				o.sendNext(read{work: r.work, kind: readNode, node: o.async.Get(o.c.ctx, r.path)})
-				return nil
-			}
-			o.descend(r.work, p.Stat, false)
+		if err != nil || o.c.cfg.noData {
+			return o.takeNode(r, nil, p.Stat, err)
+		}
+		n := o.c.get(r.path)
+		if n == nil || n.stat.Czxid != p.Stat.Czxid || n.stat.Mzxid != p.Stat.Mzxid {
+			// A read of all its content, in the place of the one that has just been answered.
+			o.sendNext(read{work: r.work, kind: readNode, node: o.async.Get(o.c.ctx, r.path)})
 			return nil
 		}
-		return o.takeNode(r, nil, p.Stat, err)
+		o.descend(r.work, n, p.Stat, false)
+		return nil
 	}
-	node, err := r.node.Wait(o.c.ctx)
+	node, err := r.node.Wait(ctx)
+	r.node.Release()
 	return o.takeNode(r, node.Data, node.Stat, err)
 }
 
 func (o *owner[T]) takeNode(r read, data []byte, stat gazoo.Stat, err error) error {
 	switch {
 	case err == nil:
-		fresh, known := o.c.put(r.path, data, stat)
-		if known {
-			o.descend(r.work, stat, fresh)
+		if n, fresh := o.c.put(r.path, data, stat); n != nil {
+			o.descend(r.work, n, stat, fresh)
 		}
 	case errors.Is(err, gazoo.ErrNoNode):
 		o.c.remove(r.path)
@@ -131,15 +188,11 @@ func (o *owner[T]) takeNode(r read, data []byte, stat gazoo.Stat, err error) err
 
 // descend goes on below a znode that was read: to its children when it is fresh or they may have changed, and when all
 // is compared.
-func (o *owner[T]) descend(w work, stat gazoo.Stat, fresh bool) {
-	names, inside := below(o.c.path, w.path)
-	level := 0
-	if inside {
-		for range names {
-			level++
-		}
+func (o *owner[T]) descend(w work, n *node[T], stat gazoo.Stat, fresh bool) {
+	if !fresh && !w.whole || stat.NumChildren == 0 && len(n.kids) == 0 {
+		return
 	}
-	if level >= o.c.cfg.depth || !fresh && !w.whole || stat.NumChildren == 0 && !o.c.hasKids(w.path) {
+	if rest, _ := relative(o.c.path, w.path); depthOf(rest) >= o.c.cfg.depth {
 		return
 	}
 	o.sendNext(read{work: w, kind: readKids, list: o.async.Children(o.c.ctx, w.path)})
@@ -161,21 +214,20 @@ func (o *owner[T]) takeKids(r read, dir gazoo.Directory, err error) error {
 		o.c.fault(r.path, err)
 		return nil
 	}
-	there := make(map[string]bool, len(dir.Children))
-	for _, name := range dir.Children {
-		there[name] = true
-	}
 	// Those that have gone come first: they make room.
-	for _, name := range o.c.kidsOf(r.path) {
-		if !there[name] {
-			o.push(work{path: child(r.path, name), epoch: r.epoch})
+	if n := o.c.get(r.path); n != nil && len(n.kids) > 0 {
+		there := make(map[string]bool, len(dir.Children))
+		for _, name := range dir.Children {
+			there[name] = true
+		}
+		for name := range n.kids {
+			if !there[name] {
+				o.push(work{path: child(r.path, name), epoch: r.epoch})
+			}
 		}
 	}
-	for _, name := range dir.Children {
-		path := child(r.path, name)
-		if o.c.cfg.choose(path) != Prune && (r.whole || !o.c.has(path)) {
-			o.push(work{path: path, whole: r.whole, epoch: r.epoch})
-		}
+	if len(dir.Children) > 0 {
+		o.enqueue(work{path: r.path, whole: r.whole, epoch: r.epoch, names: dir.Children})
 	}
 	return nil
 }

@@ -3,96 +3,128 @@ package cache
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/gazoo-zk/gazoo"
 )
 
-// This file changes the tree. Only the owner calls it; each change is emitted where it is made.
+// This file changes the tree. Only the owner calls it, which is why it reads the tree without a lock; each change is
+// emitted where it is made.
 
-// put stores what was read of a znode. fresh says that it was not there before, with this czxid; known that it is in the
-// tree, and worth going on below it.
-func (c *Cache[T]) put(path string, data []byte, stat gazoo.Stat) (fresh, known bool) {
-	var value T
-	var derr error
+// put stores what was read of a znode. fresh says that it was not there before, with this czxid; n is nil when it is not
+// in the tree, and nothing below it is worth reading.
+func (c *Cache[T]) put(path string, data []byte, stat gazoo.Stat) (n *node[T], fresh bool) {
 	choice := Keep
 	if path != c.path {
 		choice = c.cfg.choose(path)
 	}
-	if choice == Keep && !c.cfg.noData {
-		if value, derr = c.codec(data); derr != nil {
-			var zero T
-			value, derr = zero, fmt.Errorf("decode %s: %w", path, derr)
-		}
-	}
+	value, err := c.decode(path, choice, data)
+	parent, n := c.at(path)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n, _ := c.find(path)
 	if n != nil && n.stat.Czxid != stat.Czxid {
 		c.drop(path, n)
 		n = nil
 	}
-	size := int32(len(data))
-	if n == nil {
-		if n = c.attach(path, size); n == nil {
-			return false, false
+	if fresh = n == nil; fresh {
+		if n = c.attach(path, parent, c.size(stat)); n == nil {
+			return nil, false
 		}
-		fresh = true
 	}
 	changed := n.stat.Mzxid != stat.Mzxid
-	was := n.export(path)
+	told := len(c.subs) > 0 && (fresh || changed)
+	var was *Node[T]
+	if told && !fresh {
+		was = new(c.export(path, n))
+	}
 	if n.stat != stat {
 		c.modified = max(c.modified, c.zk.LastZxid())
 		c.wake()
 	}
-	c.bytes += int64(size - n.size)
-	n.value, n.stat, n.err, n.size, n.held = value, stat, derr, size, choice == Keep
+	c.bytes += c.size(stat) - c.size(n.stat)
+	n.value, n.stat, n.held = value, stat, choice == Keep
+	c.setErr(n, err)
 	if !n.held {
-		return fresh, true
+		return n, fresh
 	}
-	now := n.export(path)
-	switch {
-	case fresh:
+	if fresh {
 		c.nodes++
-		c.emit(Event[T]{Type: Added, Path: path, New: &now})
-	case changed:
-		c.emit(Event[T]{Type: Changed, Path: path, Old: &was, New: &now})
 	}
-	if derr != nil && (fresh || changed) {
-		c.emit(Event[T]{Type: Fault, Path: path, Err: derr})
+	if !told {
+		return n, fresh
 	}
-	return fresh, true
+	ev := Event[T]{Type: Changed, Path: path, Old: was, New: new(c.export(path, n))}
+	if fresh {
+		ev.Type = Added
+	}
+	c.emit(ev)
+	if err != nil {
+		c.emit(Event[T]{Type: Fault, Path: path, Err: err})
+	}
+	return n, fresh
+}
+
+// decode makes the value of a znode, where it is to have one.
+func (c *Cache[T]) decode(path string, choice Choice, data []byte) (T, error) {
+	var none T
+	if choice != Keep || c.cfg.noData {
+		return none, nil
+	}
+	value, err := c.codec(data)
+	if err != nil {
+		return none, fmt.Errorf("decode %s: %w", path, err)
+	}
+	return value, nil
+}
+
+// size is what a znode takes of the bound on bytes.
+func (c *Cache[T]) size(stat gazoo.Stat) int64 {
+	if c.cfg.noData {
+		return 0
+	}
+	return int64(stat.DataLength)
+}
+
+// setErr notes why a node has no value; nil when it has.
+func (c *Cache[T]) setErr(n *node[T], err error) {
+	switch {
+	case err != nil:
+		c.errs[n] = err
+	case n.bad:
+		delete(c.errs, n)
+	}
+	n.bad = err != nil
 }
 
 // attach makes the node of a path; nil when it has no parent in the tree, or there is no room.
-func (c *Cache[T]) attach(path string, size int32) *node[T] {
+func (c *Cache[T]) attach(path string, parent *node[T], size int64) *node[T] {
 	if path == c.path {
 		c.root = &node[T]{}
 		return c.root
 	}
-	parent, name := gazoo.SplitPath(path)
-	p, err := c.find(parent)
-	if p == nil || err != nil {
+	if parent == nil {
 		return nil
 	}
-	if c.nodes >= c.cfg.maxNodes || c.bytes+int64(size) > c.cfg.maxBytes {
+	if c.nodes >= c.cfg.maxNodes || c.bytes+size > c.cfg.maxBytes {
 		if !c.overflow {
 			c.overflow = true
 			c.emit(Event[T]{Type: Fault, Path: path, Err: fmt.Errorf("%s: %w", c.path, ErrOverflow)})
 		}
 		return nil
 	}
-	n := &node[T]{name: strings.Clone(name)} // not a part of the whole path, which would stay with it
-	p.add(n)
+	// The name has memory of its own: a part of the path would keep the whole path.
+	n := &node[T]{name: strings.Clone(gazoo.BaseName(path))}
+	parent.add(n)
 	return n
 }
 
 // remove takes out a znode that is gone, with what is below it.
 func (c *Cache[T]) remove(path string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n, _ := c.find(path); n != nil {
+	if _, n := c.at(path); n != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		c.drop(path, n)
 		c.modified = max(c.modified, c.zk.LastZxid())
 		c.wake()
@@ -101,58 +133,40 @@ func (c *Cache[T]) remove(path string) {
 
 // drop takes a node out, children first.
 func (c *Cache[T]) drop(path string, n *node[T]) {
-	names := make([]string, 0, len(n.kids))
-	for name := range n.kids {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(n.kids)) {
 		c.drop(child(path, name), n.kids[name])
 	}
-	if n.parent == nil {
+	switch p := n.parent; {
+	case p == nil:
 		c.root = nil
-	} else {
-		delete(n.parent.kids, n.name)
+	case len(p.kids) == 1:
+		p.kids = nil // an empty map would keep its memory
+	default:
+		delete(p.kids, n.name)
 	}
-	c.bytes -= int64(n.size)
+	c.bytes -= c.size(n.stat)
 	if n.held {
 		c.nodes--
-		was := n.export(path)
-		c.emit(Event[T]{Type: Removed, Path: path, Old: &was})
-	}
-}
-
-// differs reports whether a znode is not as the cache has it.
-func (c *Cache[T]) differs(path string, stat gazoo.Stat) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	n, _ := c.find(path)
-	return n == nil || n.stat.Czxid != stat.Czxid || n.stat.Mzxid != stat.Mzxid
-}
-
-func (c *Cache[T]) has(path string) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	n, _ := c.find(path)
-	return n != nil
-}
-
-func (c *Cache[T]) hasKids(path string) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	n, _ := c.find(path)
-	return n != nil && len(n.kids) > 0
-}
-
-func (c *Cache[T]) kidsOf(path string) (names []string) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if n, _ := c.find(path); n != nil {
-		for name := range n.kids {
-			names = append(names, name)
+		if len(c.subs) > 0 {
+			c.emit(Event[T]{Type: Removed, Path: path, Old: new(c.export(path, n))})
 		}
 	}
-	return names
+	c.setErr(n, nil)
+}
+
+// at returns the node of a path and its parent; nil for what there is not.
+func (c *Cache[T]) at(path string) (parent, n *node[T]) {
+	rest, inside := relative(c.path, path)
+	if !inside {
+		return nil, nil
+	}
+	return c.look(rest)
+}
+
+// get returns the node of a path; nil for none.
+func (c *Cache[T]) get(path string) *node[T] {
+	_, n := c.at(path)
+	return n
 }
 
 // fault tells of a znode that cannot be read. What was known of it, and of what is below, is out of date: it goes.

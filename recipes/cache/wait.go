@@ -80,7 +80,7 @@ func (c *Cache[T]) Snapshot(ctx context.Context) (Snapshot[T], error) {
 			nodes, highest = nodes[:0], c.modified
 			if c.root != nil {
 				c.root.walk(c.path, func(path string, n *node[T]) bool {
-					nodes = append(nodes, n.export(path))
+					nodes = append(nodes, c.export(path, n))
 					return true
 				})
 			}

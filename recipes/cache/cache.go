@@ -32,6 +32,11 @@ type Cache[T any] struct {
 	done   chan struct{} // all goroutines have ended
 	asks   chan ask[T]   // any goroutine → owner
 
+	// A storage of the caller's, nil for none. The owner changes it and the tree as one, under stored; whoever reads both
+	// holds it too. It is taken before mu, and mu is not held while the storage works.
+	storage Storage[T]
+	stored  sync.RWMutex
+
 	// The tree is changed by the owner alone, under mu; everybody reads it under mu.
 	mu       sync.RWMutex
 	root     *node[T]           // nil when the znode does not exist
@@ -61,12 +66,21 @@ func New[T any](zk *gazoo.Client, path string, codec Codec[T], opts ...Option) (
 	if codec == nil && !cfg.noData {
 		err = errors.Join(err, &gazoo.ArgumentError{Arg: "codec", Reason: "is nil"})
 	}
+	storage, fits := cfg.storage.(Storage[T])
+	switch {
+	case cfg.storage == nil:
+	case !fits:
+		err = errors.Join(err, &gazoo.ArgumentError{Arg: "storage", Reason: "is for other values"})
+	case cfg.noData:
+		err = errors.Join(err, &gazoo.ArgumentError{Arg: "storage", Reason: "has nothing to keep without data"})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("new cache: %w", err)
 	}
 	c := &Cache[T]{
 		zk: zk, path: path, codec: codec, cfg: cfg, done: make(chan struct{}), asks: make(chan ask[T]),
 		status: Sync{Stale: true, Since: time.Now()}, subs: map[*Subscription[T]]struct{}{}, errs: map[*node[T]]error{},
+		storage: storage,
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	go newOwner(c).run()
@@ -114,14 +128,21 @@ func (c *Cache[T]) Len() int {
 // Get returns a znode; false when the cache does not have it.
 //
 // Errors: [ErrOutside].
-func (c *Cache[T]) Get(path string) (Node[T], bool, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	n, err := c.find(path)
-	if n == nil || !n.held {
-		return Node[T]{}, false, err
+func (c *Cache[T]) Get(path string) (n Node[T], ok bool, err error) {
+	if c.storage != nil {
+		c.stored.RLock()
+		defer c.stored.RUnlock()
 	}
-	return c.export(path, n), true, nil
+	c.mu.RLock()
+	found, err := c.find(path)
+	if ok = found != nil && found.held; ok {
+		n = c.export(path, found)
+	}
+	c.mu.RUnlock()
+	if ok {
+		c.load(&n)
+	}
+	return n, ok, err
 }
 
 // Children returns the names of a znode's children that are held, sorted; false when the cache does not have the znode.
@@ -169,7 +190,16 @@ func (c *Cache[T]) look(rest string) (parent, n *node[T]) {
 	return parent, n
 }
 
-// export copies a node. The caller holds mu, or is the owner.
+// read copies a znode and what is below it, with values, as they are at one moment.
+func (c *Cache[T]) read(path string) []Node[T] {
+	if c.storage != nil {
+		c.stored.RLock()
+		defer c.stored.RUnlock()
+	}
+	return c.copyOf(path)
+}
+
+// export copies a node, but for what a storage has. The caller holds mu, or is the owner.
 func (c *Cache[T]) export(path string, n *node[T]) Node[T] {
 	node := Node[T]{Path: path, Value: n.value, Stat: n.stat}
 	if n.bad {
@@ -190,22 +220,13 @@ func (c *Cache[T]) All() iter.Seq[Node[T]] {
 // Errors: [ErrOutside].
 func (c *Cache[T]) Below(path string) (iter.Seq[Node[T]], error) {
 	c.mu.RLock()
-	n, err := c.find(path)
+	_, err := c.find(path)
 	c.mu.RUnlock()
 	if err != nil {
 		return nil, err
 	}
 	return func(yield func(Node[T]) bool) {
-		var all []Node[T]
-		c.mu.RLock()
-		if n, _ = c.find(path); n != nil {
-			n.walk(path, func(path string, n *node[T]) bool {
-				all = append(all, c.export(path, n))
-				return true
-			})
-		}
-		c.mu.RUnlock()
-		for _, node := range all {
+		for _, node := range c.read(path) {
 			if !yield(node) {
 				return
 			}

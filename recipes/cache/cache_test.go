@@ -335,7 +335,19 @@ func TestBadArguments(t *testing.T) {
 			"depth":  func() error { _, err := cache.New(zk, "/r", cache.Text(), cache.WithDepth(-1)); return err },
 			"nodes":  func() error { _, err := cache.New(zk, "/r", cache.Text(), cache.WithMaxNodes(0)); return err },
 			"bytes":  func() error { _, err := cache.New(zk, "/r", cache.Text(), cache.WithMaxBytes(0)); return err },
-			"queue":  func() error { _, err := cache.New(zk, "/r", cache.Text(), cache.WithQueue(0)); return err },
+			"storage": func() error {
+				_, err := cache.New(zk, "/r", cache.Text(), cache.WithStorage(cache.Discard[int]()))
+				return err
+			},
+			"storage without data": func() error {
+				_, err := cache.New(zk, "/r", cache.Text(), cache.WithStorage(cache.Discard[string]()), cache.WithoutData())
+				return err
+			},
+			"no storage": func() error {
+				_, err := cache.New(zk, "/r", cache.Text(), cache.WithStorage[string](nil))
+				return err
+			},
+			"queue": func() error { _, err := cache.New(zk, "/r", cache.Text(), cache.WithQueue(0)); return err },
 		} {
 			if err := make(); !errors.Is(err, gazoo.ErrBadArguments) {
 				t.Errorf("%s: %v, want ErrBadArguments", name, err)

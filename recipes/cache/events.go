@@ -56,14 +56,19 @@ type Subscription[T any] struct {
 // Synced event; what happens from then on follows without a gap.
 func (c *Cache[T]) Subscribe() *Subscription[T] {
 	s := &Subscription[T]{c: c, wake: make(chan struct{}, 1)}
+	var held []Node[T]
+	if c.storage != nil {
+		c.stored.RLock()
+		defer c.stored.RUnlock()
+		held = c.copyOf(c.path)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.root != nil {
-		c.root.walk(c.path, func(path string, n *node[T]) bool {
-			now := c.export(path, n)
-			s.queue = append(s.queue, Event[T]{Type: Added, Path: path, New: &now})
-			return true
-		})
+	if c.storage == nil {
+		held = c.exportAll(c.path)
+	}
+	for i := range held {
+		s.queue = append(s.queue, Event[T]{Type: Added, Path: held[i].Path, New: new(held[i])})
 	}
 	if !c.status.Stale {
 		s.queue = append(s.queue, Event[T]{Type: Synced, Path: c.path, Generation: c.status.Generation})

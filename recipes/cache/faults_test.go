@@ -210,7 +210,7 @@ func replay(t *testing.T, sub *cache.Subscription[string], c *cache.Cache[string
 }
 
 // Random changes under random faults: the cache ends as the tree, and the events, of a quick and of a slow subscriber,
-// give the same.
+// give the same, with values in memory and in a storage.
 func TestEndsAsTheTree(t *testing.T) {
 	for seed := range uint64(10) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -221,7 +221,12 @@ func TestEndsAsTheTree(t *testing.T) {
 				}
 				must(t, srv.Put("/r", ""))
 				zk := recipetest.Client(t, srv)
-				c := newCache(t, zk, "/r", cache.WithQueue(20))
+				opts := []cache.Option{cache.WithQueue(20)}
+				storage := newShelf()
+				if seed%2 == 1 {
+					opts = append(opts, cache.WithStorage(storage))
+				}
+				c := newCache(t, zk, "/r", opts...)
 				quick, slow := c.Subscribe(), c.Subscribe()
 				state := map[string]string{}
 				names := []string{"a", "b", "c"}
@@ -263,6 +268,9 @@ func TestEndsAsTheTree(t *testing.T) {
 				zktest.Eventually(t, "the cache is as the tree", func() bool { return !c.Synced().Stale && content(c) == tree() })
 				replay(t, quick, c, state)
 				replay(t, slow, c, map[string]string{})
+				if seed%2 == 1 && strings.Join(storage.holds(), " ") != tree() {
+					t.Errorf("the storage has %q, want %q", storage.holds(), tree())
+				}
 				if slow.Joined() == 0 {
 					t.Error("the slow subscriber's events were not joined")
 				}

@@ -20,6 +20,7 @@ type config struct {
 	depth    int
 	filter   func(path string) Choice
 	noData   bool
+	storage  any // a Storage, of the cache's T
 	maxNodes int
 	maxBytes int64
 	queue    int

@@ -155,7 +155,7 @@ func (o *owner[T]) take(r read) error {
 			return o.takeNode(r, nil, p.Stat, err)
 		}
 		n := o.c.get(r.path)
-		if n == nil || n.stat.Czxid != p.Stat.Czxid || n.stat.Mzxid != p.Stat.Mzxid {
+		if n == nil || n.stat.Czxid != p.Stat.Czxid || n.stat.Mzxid != p.Stat.Mzxid || o.c.unstored(n) {
 			// A read of all its content, in the place of the one that has just been answered.
 			o.sendNext(read{work: r.work, kind: readNode, node: o.async.Get(o.c.ctx, r.path)})
 			return nil

@@ -20,48 +20,73 @@ func (c *Cache[T]) put(path string, data []byte, stat gazoo.Stat) (n *node[T], f
 	if path != c.path {
 		choice = c.cfg.choose(path)
 	}
-	value, err := c.decode(path, choice, data)
-	parent, n := c.at(path)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if n != nil && n.stat.Czxid != stat.Czxid {
-		c.drop(path, n)
-		n = nil
+	now := Node[T]{Path: path, Stat: stat}
+	now.Value, now.Err = c.decode(path, choice, data)
+	if c.storage != nil {
+		c.stored.Lock()
+		defer c.stored.Unlock()
 	}
-	if fresh = n == nil; fresh {
-		if n = c.attach(path, parent, c.size(stat)); n == nil {
-			return nil, false
+	parent, n := c.at(path)
+	fresh = n == nil || n.stat.Czxid != stat.Czxid
+	changed := fresh || n.stat.Mzxid != stat.Mzxid
+	room := !fresh || path == c.path || parent != nil && c.fits(n, c.size(stat))
+	var was *Node[T]
+	var gone map[*node[T]]departed[T]
+	if c.storage != nil { // before mu is taken
+		if fresh && n != nil {
+			gone = c.unstore(path, n)
+		}
+		if room && choice == Keep && (changed || c.unstored(n)) {
+			if !fresh && c.hasSubscribers() {
+				was = new(c.export(path, n))
+				c.load(was)
+			}
+			if now.Err == nil {
+				now = c.store(now)
+				changed = changed || now.Err == nil
+			}
 		}
 	}
-	changed := n.stat.Mzxid != stat.Mzxid
-	told := len(c.subs) > 0 && (fresh || changed)
-	var was *Node[T]
-	if told && !fresh {
-		was = new(c.export(path, n))
-	}
-	if n.stat != stat {
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if fresh || n.stat != stat {
 		c.modified = max(c.modified, c.zk.LastZxid())
 		c.wake()
 	}
-	c.bytes += c.size(stat) - c.size(n.stat)
-	n.value, n.stat, n.held = value, stat, choice == Keep
-	c.setErr(n, err)
-	if !n.held {
-		return n, fresh
-	}
 	if fresh {
+		if n != nil {
+			c.drop(path, n, gone)
+		}
+		if !room {
+			c.leaveOut(path, parent)
+			return nil, false
+		}
+		n = c.attach(path, parent)
+	}
+	told := changed && choice == Keep && len(c.subs) > 0
+	if told && !fresh && was == nil {
+		was = new(c.export(path, n))
+	}
+	c.bytes += c.size(stat) - c.size(n.stat)
+	n.stat, n.held = stat, choice == Keep
+	if c.storage == nil {
+		n.value = now.Value
+	}
+	c.setErr(n, now.Err)
+	if fresh && n.held {
 		c.nodes++
 	}
 	if !told {
 		return n, fresh
 	}
-	ev := Event[T]{Type: Changed, Path: path, Old: was, New: new(c.export(path, n))}
+	ev := Event[T]{Type: Changed, Path: path, Old: was, New: new(now)}
 	if fresh {
 		ev.Type = Added
 	}
 	c.emit(ev)
-	if err != nil {
-		c.emit(Event[T]{Type: Fault, Path: path, Err: err})
+	if now.Err != nil {
+		c.emit(Event[T]{Type: Fault, Path: path, Err: now.Err})
 	}
 	return n, fresh
 }
@@ -98,21 +123,42 @@ func (c *Cache[T]) setErr(n *node[T], err error) {
 	n.bad = err != nil
 }
 
-// attach makes the node of a path; nil when it has no parent in the tree, or there is no room.
-func (c *Cache[T]) attach(path string, parent *node[T], size int64) *node[T] {
+// fits reports whether there is room for a new znode, which takes the place of another one; nil for none.
+func (c *Cache[T]) fits(replaced *node[T], size int64) bool {
+	nodes, bytes := c.nodes, c.bytes+size
+	if replaced != nil {
+		all, theirs := c.weigh(replaced)
+		nodes, bytes = nodes-all, bytes-theirs
+	}
+	return nodes < c.cfg.maxNodes && bytes <= c.cfg.maxBytes
+}
+
+// weigh returns what a node and what is below it take of the bounds.
+func (c *Cache[T]) weigh(n *node[T]) (nodes int, bytes int64) {
+	if n.held {
+		nodes = 1
+	}
+	bytes = c.size(n.stat)
+	for _, kid := range n.kids {
+		more, theirs := c.weigh(kid)
+		nodes, bytes = nodes+more, bytes+theirs
+	}
+	return nodes, bytes
+}
+
+// leaveOut tells of a znode that is not taken into the tree for want of room; without a parent it has no place there.
+func (c *Cache[T]) leaveOut(path string, parent *node[T]) {
+	if parent != nil && !c.overflow {
+		c.overflow = true
+		c.emit(Event[T]{Type: Fault, Path: path, Err: fmt.Errorf("%s: %w", c.path, ErrOverflow)})
+	}
+}
+
+// attach makes the node of a path.
+func (c *Cache[T]) attach(path string, parent *node[T]) *node[T] {
 	if path == c.path {
 		c.root = &node[T]{}
 		return c.root
-	}
-	if parent == nil {
-		return nil
-	}
-	if c.nodes >= c.cfg.maxNodes || c.bytes+size > c.cfg.maxBytes {
-		if !c.overflow {
-			c.overflow = true
-			c.emit(Event[T]{Type: Fault, Path: path, Err: fmt.Errorf("%s: %w", c.path, ErrOverflow)})
-		}
-		return nil
 	}
 	// The name has memory of its own: a part of the path would keep the whole path.
 	n := &node[T]{name: strings.Clone(gazoo.BaseName(path))}
@@ -122,19 +168,26 @@ func (c *Cache[T]) attach(path string, parent *node[T], size int64) *node[T] {
 
 // remove takes out a znode that is gone, with what is below it.
 func (c *Cache[T]) remove(path string) {
-	if _, n := c.at(path); n != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.drop(path, n)
-		c.modified = max(c.modified, c.zk.LastZxid())
-		c.wake()
+	if c.storage != nil {
+		c.stored.Lock()
+		defer c.stored.Unlock()
 	}
+	n := c.get(path)
+	if n == nil {
+		return
+	}
+	gone := c.unstore(path, n)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(path, n, gone)
+	c.modified = max(c.modified, c.zk.LastZxid())
+	c.wake()
 }
 
-// drop takes a node out, children first.
-func (c *Cache[T]) drop(path string, n *node[T]) {
+// drop takes a node out, children first. gone is what a storage has said of them.
+func (c *Cache[T]) drop(path string, n *node[T], gone map[*node[T]]departed[T]) {
 	for _, name := range slices.Sorted(maps.Keys(n.kids)) {
-		c.drop(child(path, name), n.kids[name])
+		c.drop(child(path, name), n.kids[name], gone)
 	}
 	switch p := n.parent; {
 	case p == nil:
@@ -148,7 +201,14 @@ func (c *Cache[T]) drop(path string, n *node[T]) {
 	if n.held {
 		c.nodes--
 		if len(c.subs) > 0 {
-			c.emit(Event[T]{Type: Removed, Path: path, Old: new(c.export(path, n))})
+			left, ok := gone[n]
+			if !ok {
+				left.old = c.export(path, n)
+			}
+			c.emit(Event[T]{Type: Removed, Path: path, Old: new(left.old)})
+			if left.err != nil {
+				c.emit(Event[T]{Type: Fault, Path: path, Err: left.err})
+			}
 		}
 	}
 	c.setErr(n, nil)

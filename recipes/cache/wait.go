@@ -75,15 +75,7 @@ func (c *Cache[T]) Snapshot(ctx context.Context) (Snapshot[T], error) {
 		var highest int64
 		var nodes []Node[T]
 		lowest, err := c.barrier(ctx, func() {
-			c.mu.RLock()
-			defer c.mu.RUnlock()
-			nodes, highest = nodes[:0], c.modified
-			if c.root != nil {
-				c.root.walk(c.path, func(path string, n *node[T]) bool {
-					nodes = append(nodes, c.export(path, n))
-					return true
-				})
-			}
+			nodes, highest = c.copyOf(c.path), c.modified // this is the owner: nothing changes meanwhile
 		})
 		if err != nil {
 			return s, err

@@ -1,4 +1,3 @@
-// Package basic has programs that use the client alone, and their checkers.
 package basic
 
 import (
@@ -13,27 +12,10 @@ import (
 	"github.com/gazoo-zk/gazoo/robustness/program"
 )
 
-// call bounds one operation: long enough for the faults of a schedule, mostly.
-const call = 3 * time.Second
-
-// Register writes a few znodes with and without a condition on the version, and reads them behind a sync. All of it must
+// Register writes a few znodes with and without a condition on the version, and reads them behind a write. All of it must
 // be linearizable: as if each operation had happened at one moment between its start and its end.
 func Register() *program.Program {
-	return &program.Program{
-		Name: "register",
-		// A leader that does not know yet that it has been replaced answers reads behind a sync.
-		Needs: program.Needs{OneLeader: true},
-		Setup: func(ctx context.Context, zk *gazoo.Client) error {
-			for _, key := range registers {
-				if _, err := zk.Create(ctx, key, []byte("0")); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		Client: registerClient,
-		Check:  checkRegister,
-	}
+	return &program.Program{Name: "register", Setup: made(registers...), Client: registerClient, Check: checkRegister}
 }
 
 var registers = []string{"/a", "/b", "/c"}
@@ -59,19 +41,21 @@ func registerClient(ctx context.Context, e *program.Env) error {
 	version := map[string]int32{}
 	for i := 0; e.Pause(ctx, 100*time.Millisecond); i++ {
 		key := registers[e.Rand.IntN(len(registers))]
-		in := registerIn{Value: fmt.Sprintf("%d.%d.%d", e.Client, e.Run, i), Version: -1}
+		in := registerIn{Value: name(e, i), Version: -1}
 		op, cancel := context.WithTimeout(ctx, call)
 		switch dice := e.Rand.IntN(10); {
 		case dice < 4:
 			p := e.Begin("read", key, nil)
 			var data []byte
 			var stat gazoo.Stat
-			err := zk.Sync(op, key)
+			err := fresh(op, zk)
 			if err == nil {
 				data, stat, err = zk.Get(op, key)
 			}
-			version[key] = stat.Version
 			p.End(registerOut{string(data), stat.Version}, err)
+			if err == nil {
+				version[key] = stat.Version
+			}
 		default:
 			if dice < 8 {
 				in.Version = version[key]
@@ -145,12 +129,7 @@ func checkRegister(ops []history.Op) (bad []program.Violation) {
 			}
 			steps = append(steps, porcupine.Operation{ClientId: op.Client, Input: step, Call: int64(op.Start), Return: int64(end)})
 		}
-		switch porcupine.CheckOperationsTimeout(registerModel, steps, time.Minute) {
-		case porcupine.Illegal:
-			bad = append(bad, program.Violated("linearizable", "%d operations on %s have no order that explains them", len(steps), key))
-		case porcupine.Unknown:
-			bad = append(bad, program.Violated("linearizable", "%d operations on %s could not be judged within a minute", len(steps), key))
-		}
+		bad = append(bad, linearizable(registerModel, key, steps)...)
 	}
 	return bad
 }

@@ -161,7 +161,7 @@ func (r *Result) final(ctx context.Context, w World, root string, programs []*pr
 		if p.Final == nil {
 			continue
 		}
-		e := NewEnv(p, p.Clients, 0, seed, w.Clock, r.History.Add)
+		e := NewEnv(p, ClientsOf(p), 0, seed, w.Clock, r.History.Add)
 		e.Connect = func(ctx context.Context, opts ...gazoo.Option) (*gazoo.Client, error) {
 			zk, err := w.Admin(ctx)
 			if err != nil {

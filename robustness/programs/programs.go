@@ -1,0 +1,16 @@
+// Package programs lists all programs under test.
+package programs
+
+import (
+	"github.com/gazoo-zk/gazoo/robustness/basic"
+	"github.com/gazoo-zk/gazoo/robustness/program"
+)
+
+// All returns them, in no order that matters.
+func All() []*program.Program {
+	return []*program.Program{
+		basic.Register(),
+		basic.Nodes(),
+		basic.Sequence(),
+	}
+}

@@ -19,7 +19,7 @@ type opID struct {
 	id          int64
 }
 
-// Add takes what a recorder notes, twice for each operation.
+// Add takes what a recorder notes: of each operation the newest counts.
 func (c *Collector) Add(op Op) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,7 +14,7 @@ type Recorder struct {
 	Client  int
 	Run     int
 	Clock   Clock
-	Sink    func(Op) // is told of each operation twice; safe for concurrent use
+	Sink    func(Op) // is told of each operation when it begins, ends, and in between; safe for concurrent use
 
 	last atomic.Int64
 }
@@ -35,6 +35,13 @@ func (r *Recorder) Begin(kind, key string, in any) *Pending {
 	return p
 }
 
+// Progress notes what is known of an operation that goes on. When it never ends, because its process is killed, that is
+// its Out.
+func (p *Pending) Progress(out any) {
+	p.op.Out = encode(out)
+	p.r.Sink(p.op)
+}
+
 // End notes that it has ended, and returns err. Out counts only when err is nil. Call it right behind the operation.
 func (p *Pending) End(out any, err error) error {
 	return p.EndAs(OutcomeOf(err), out, err)
@@ -43,7 +50,7 @@ func (p *Pending) End(out any, err error) error {
 // EndAs is End for operations whose errors say less, or more, than [OutcomeOf] knows.
 func (p *Pending) EndAs(outcome Outcome, out any, err error) error {
 	p.op.End = p.r.Clock()
-	p.op.Outcome, p.op.Err = outcome, ""
+	p.op.Outcome, p.op.Err, p.op.Out = outcome, "", nil
 	if err != nil {
 		p.op.Err, p.op.Code = err.Error(), codeOf(err)
 	}

@@ -4,6 +4,7 @@ package programs
 import (
 	"github.com/gazoo-zk/gazoo/robustness/basic"
 	"github.com/gazoo-zk/gazoo/robustness/program"
+	"github.com/gazoo-zk/gazoo/robustness/recipe"
 )
 
 // All returns them, in no order that matters.
@@ -12,5 +13,10 @@ func All() []*program.Program {
 		basic.Register(),
 		basic.Nodes(),
 		basic.Sequence(),
+		recipe.Lock(),
+		recipe.LockQuorum(),
+		recipe.Locking(),
+		recipe.LockingQuorum(),
+		recipe.Plain(),
 	}
 }

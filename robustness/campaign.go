@@ -1,0 +1,336 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gazoo-zk/gazoo/robustness/fault"
+	"github.com/gazoo-zk/gazoo/robustness/history"
+	"github.com/gazoo-zk/gazoo/robustness/program"
+	"github.com/gazoo-zk/gazoo/robustness/programs"
+	"github.com/gazoo-zk/gazoo/robustness/real"
+	"github.com/gazoo-zk/gazoo/robustness/run"
+)
+
+// Bounds of a campaign.
+const (
+	repeats = 5                // of a schedule that showed a violation
+	broken  = 3                // runs that could not be done, until the campaign gives up
+	tidying = 30 * time.Second // to delete what a run has left
+)
+
+// campaign is a number of runs, one after the other on the same servers.
+type campaign struct {
+	Seed    uint64
+	Runs    int
+	Total   time.Duration // of the schedules together; instead of Runs when not 0
+	Length  time.Duration
+	Mix     string // a name, or "rotate"
+	Names   string // of programs, with commas; or "all"
+	Clients int    // at most, of all programs of a run together
+	Table   string // file to which a line per run is added; "" is none
+	History string // file for the history of a run with a violation
+	World   real.Config
+	Known   []*program.Program
+	Print   io.Writer
+
+	world  *real.World
+	totals totals
+}
+
+// totals are the sums over all runs.
+type totals struct {
+	runs, ops, maybe, faults, violations, broken int
+	length                                       time.Duration
+}
+
+func (t totals) String() string {
+	return fmt.Sprintf("robustness: runs=%d seconds=%.0f ops=%d maybe=%d faults=%d broken=%d violations=%d",
+		t.runs, t.length.Seconds(), t.ops, t.maybe, t.faults, t.broken, t.violations)
+}
+
+func runCommand(ctx context.Context, args []string) error {
+	c := &campaign{Known: programs.All(), Print: os.Stdout}
+	flags := flag.NewFlagSet("run", flag.ExitOnError)
+	flags.Uint64Var(&c.Seed, "seed", 1, "seed of the first schedule")
+	flags.IntVar(&c.Runs, "runs", 1, "number of runs")
+	flags.DurationVar(&c.Total, "total", 0, "run until the schedules are that long together, instead of -runs")
+	flags.DurationVar(&c.Length, "length", time.Minute, "length of a schedule")
+	flags.StringVar(&c.Mix, "mix", "rotate", "mix of faults: "+strings.Join(mixNames(), ", ")+", or rotate")
+	flags.StringVar(&c.Names, "programs", "all", "names of programs, with commas, or all")
+	flags.IntVar(&c.Clients, "clients", 40, "clients of a run, at most: the seed chooses which programs it has")
+	flags.StringVar(&c.Table, "out", "", "file to which a line per run is added")
+	flags.StringVar(&c.History, "history", filepath.Join(os.TempDir(), "gazoo-history-%d.jsonl"), "file for the history of a run with a violation; %d is its seed")
+	verbose := flags.Bool("v", false, "print each fault")
+	flags.Parse(args)
+	if flags.NArg() != 0 {
+		flags.Usage()
+		os.Exit(2)
+	}
+	if *verbose {
+		c.World.Log = func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+	}
+	return c.run(ctx)
+}
+
+func mixNames() (names []string) {
+	for _, m := range real.Mixes() {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// run does all runs. Violations are an error.
+func (c *campaign) run(ctx context.Context) (err error) {
+	mixes, err := c.mixes()
+	if err != nil {
+		return err
+	}
+	known, err := c.named()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(mixes, func(m fault.Mix) bool { return len(c.choose(known, m, 0)) > 0 }) {
+		return errors.New("none of the programs goes with the mix")
+	}
+	defer func() {
+		if c.world != nil {
+			err = errors.Join(err, c.world.Close())
+		}
+	}()
+	for i := 0; ctx.Err() == nil && c.more(i); i++ {
+		seed := c.Seed + uint64(i)
+		mix := mixes[seed%uint64(len(mixes))]
+		chosen := c.choose(known, mix, seed)
+		if len(chosen) == 0 {
+			continue
+		}
+		r, faults, err := c.one(ctx, chosen, c.schedule(mix, chosen, seed))
+		switch {
+		case ctx.Err() != nil:
+			continue
+		case err != nil:
+			// It says nothing about what is tested. The servers are of no more use.
+			fmt.Fprintf(c.Print, "run: seed=%d mix=%s could not be done: %v\n", seed, mix.Name, err)
+			if c.totals.broken++; c.totals.broken == broken {
+				return fmt.Errorf("%d runs could not be done", broken)
+			}
+			continue
+		}
+		if err := c.note(r, faults); err != nil {
+			return err
+		}
+		if len(r.Violations) > 0 {
+			if err := c.violated(ctx, r, chosen); err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Fprintln(c.Print, c.totals)
+	switch {
+	case c.totals.violations > 0:
+		return fmt.Errorf("%d violations", c.totals.violations)
+	case c.totals.runs == 0:
+		return errors.New("no run was done")
+	}
+	return nil
+}
+
+func (c *campaign) more(done int) bool {
+	if c.Total > 0 {
+		return c.totals.length < c.Total
+	}
+	return done < c.Runs
+}
+
+func (c *campaign) mixes() ([]fault.Mix, error) {
+	mixes := real.Mixes()
+	if c.Mix == "rotate" {
+		return mixes, nil
+	}
+	i := slices.IndexFunc(mixes, func(m fault.Mix) bool { return m.Name == c.Mix })
+	if i < 0 {
+		return nil, fmt.Errorf("no mix %q; there are %s, and rotate", c.Mix, strings.Join(mixNames(), ", "))
+	}
+	return mixes[i : i+1], nil
+}
+
+// named returns the programs that may run.
+func (c *campaign) named() (some []*program.Program, err error) {
+	if c.Names == "all" {
+		return c.Known, nil
+	}
+	for name := range strings.SplitSeq(c.Names, ",") {
+		i := slices.IndexFunc(c.Known, func(p *program.Program) bool { return p.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no program %q", name)
+		}
+		some = append(some, c.Known[i])
+	}
+	return some, nil
+}
+
+// choose returns the programs of a run: those that go with its mix, and so many of them that the machine can bear them.
+func (c *campaign) choose(known []*program.Program, mix fault.Mix, seed uint64) (chosen []*program.Program) {
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	clients := 0
+	for _, i := range rnd.Perm(len(known)) {
+		p := known[i]
+		if n := run.ClientsOf(p); real.Fits(p, mix) && (clients == 0 || clients+n <= c.Clients) {
+			chosen, clients = append(chosen, p), clients+n
+		}
+	}
+	return chosen
+}
+
+func (c *campaign) schedule(mix fault.Mix, chosen []*program.Program, seed uint64) fault.Schedule {
+	mix.Servers, mix.Clients = 3, clientsOf(chosen)
+	return mix.Make(seed, c.Length)
+}
+
+func clientsOf(programs []*program.Program) (n int) {
+	for _, p := range programs {
+		n += run.ClientsOf(p)
+	}
+	return n
+}
+
+// one does one run, on servers that are started when there are none, and given up when it could not be done.
+func (c *campaign) one(ctx context.Context, chosen []*program.Program, s fault.Schedule) (*run.Result, int, error) {
+	if c.world == nil {
+		w, err := real.Open(c.World)
+		if err != nil {
+			return nil, 0, err
+		}
+		c.world = w
+	}
+	c.world.Faults()
+	root := fmt.Sprintf("/run-%d-%d", s.Seed, c.world.Clock())
+	r, err := run.Run(ctx, c.world, root, chosen, s)
+	if err == nil {
+		err = c.tidy(ctx, root)
+	}
+	faults := 0
+	for _, n := range c.world.Faults() {
+		faults += n
+	}
+	if err != nil {
+		err = errors.Join(err, c.world.Close())
+		c.world = nil
+	}
+	return r, faults, err
+}
+
+// tidy deletes what a run has left, so that the servers do not grow.
+func (c *campaign) tidy(ctx context.Context, root string) error {
+	ctx, cancel := context.WithTimeout(ctx, tidying)
+	defer cancel()
+	zk, err := c.world.Admin(ctx)
+	if err != nil {
+		return err
+	}
+	defer zk.CloseNow()
+	return zk.DeleteRecursive(ctx, root, nil)
+}
+
+// note prints a run, and adds it to the totals and to the table.
+func (c *campaign) note(r *run.Result, faults int) error {
+	ok, refused, maybe, clients := 0, 0, 0, 0
+	for _, p := range c.Known {
+		if n, ran := r.Ops[p.Name]; ran {
+			ok, refused, maybe, clients = ok+n.OK, refused+n.Refused, maybe+n.Maybe, clients+run.ClientsOf(p)
+		}
+	}
+	ops := ok + refused + maybe
+	length := r.Schedule.Length
+	c.totals.runs++
+	c.totals.length += length
+	c.totals.ops += ops
+	c.totals.maybe += maybe
+	c.totals.faults += faults
+	c.totals.violations += len(r.Violations)
+	fmt.Fprintf(c.Print, "run: seed=%d mix=%s seconds=%.0f took=%.0f clients=%d programs=%s ok=%d refused=%d maybe=%d faults=%d violations=%d\n",
+		r.Schedule.Seed, r.Schedule.Mix, length.Seconds(), r.Took.Seconds(), clients, strings.Join(r.Programs, ","), ok, refused, maybe, faults, len(r.Violations))
+	if c.Table == "" {
+		return nil
+	}
+	f, err := os.OpenFile(c.Table, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return err
+	} else if info.Size() == 0 {
+		fmt.Fprintln(f, "seed\tmix\tseconds\tclients\tops\tmaybe\tfaults\tviolations")
+	}
+	_, err = fmt.Fprintf(f, "%d\t%s\t%.0f\t%d\t%d\t%d\t%d\t%d\n",
+		r.Schedule.Seed, r.Schedule.Mix, length.Seconds(), clients, ops, maybe, faults, len(r.Violations))
+	return err
+}
+
+// violated shows what was wrong with a run, and how often the same schedule shows it.
+func (c *campaign) violated(ctx context.Context, r *run.Result, chosen []*program.Program) error {
+	for _, v := range r.Violations {
+		fmt.Fprintf(c.Print, "violation: seed=%d %v\n", r.Schedule.Seed, v)
+	}
+	path := strings.ReplaceAll(c.History, "%d", fmt.Sprint(r.Schedule.Seed))
+	if err := writeHistory(path, r); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.Print, "violation: seed=%d history=%s\n", r.Schedule.Seed, path)
+	again, tries := 0, 0
+	for range repeats {
+		other, _, err := c.one(ctx, chosen, r.Schedule)
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			fmt.Fprintf(c.Print, "violation: seed=%d could not be repeated: %v\n", r.Schedule.Seed, err)
+			continue
+		}
+		tries++
+		if len(other.Violations) > 0 {
+			again++
+			for _, v := range other.Violations {
+				fmt.Fprintf(c.Print, "violation: seed=%d again: %v\n", r.Schedule.Seed, v)
+			}
+		}
+	}
+	fmt.Fprintf(c.Print, "violation: seed=%d came back in %d of %d\n", r.Schedule.Seed, again, tries)
+	return nil
+}
+
+// writeHistory writes the schedule and the operations of a run, a JSON object per line.
+func writeHistory(path string, r *run.Result) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	lines := json.NewEncoder(f)
+	if err := lines.Encode(r.Schedule); err != nil {
+		return err
+	}
+	var ops []history.Op
+	for _, name := range r.Programs {
+		ops = append(ops, r.History.Ops(name)...)
+	}
+	slices.SortStableFunc(ops, func(a, b history.Op) int { return int(a.Start - b.Start) })
+	for _, op := range ops {
+		if err := lines.Encode(op); err != nil {
+			return err
+		}
+	}
+	return f.Close()
+}

@@ -9,12 +9,13 @@ import (
 // allowed lists what each package of the root module may import of this project. A package
 // that is not listed may import nothing of it; "" is the client. docs/DESIGN.md section 1 gives the reasons.
 var allowed = map[string][]string{
-	"":                    {"zkproto"},
+	"":                    {"internal/plant", "zkproto"},
 	"internal/peer":       {"zkproto"},
 	"internal/ensemble":   {"internal/child", "internal/faultproxy", "internal/testcert"},
 	"zkproto":             nil,
 	"zktest":              {"zkproto", "zkserver", "internal/faultproxy", "internal/memnet", "internal/testcert"},
 	"zkserver":            {"zkproto", "internal/ztree", "internal/zkdisk"},
+	"internal/plant":      nil,
 	"internal/memnet":     nil,
 	"internal/faultproxy": nil,
 	"internal/testcert":   nil,
@@ -23,7 +24,7 @@ var allowed = map[string][]string{
 	"internal/rawzk":      {"zkproto"},
 	"internal/crashload":  {"", "internal/ztree", "zkproto"}, // the root package is its client
 	"internal/ztree":      {"zkproto"},
-	"internal/zkdisk":     {"internal/ztree", "zkproto"},
+	"internal/zkdisk":     {"internal/plant", "internal/ztree", "zkproto"},
 	"internal/testlog":    nil,
 	"interop/kazoo":       {"internal/child", "internal/ensemble"},
 
@@ -31,7 +32,8 @@ var allowed = map[string][]string{
 	"internal/ensemble/withzk": {"internal/ensemble"},
 	"internal/measure":         {"", "internal/ensemble", "internal/zkdisk", "internal/ztree", "zkproto"},
 
-	// Recipes use the exported client and each other, nothing else: that shows that the client is enough.
+	// Recipes use the exported client and each other, nothing else: that shows that the client is enough. (What
+	// internal/plant is for is not compiled into them.)
 	"recipes/barrier":             {"", "recipes/internal/owned", "recipes/internal/retry", "recipes/tenure"},
 	"recipes/cache":               {"", "recipes/internal/retry"},
 	"recipes/counter":             {"", "recipes/internal/cas", "recipes/internal/retry", "recipes/lock"},
@@ -48,8 +50,8 @@ var allowed = map[string][]string{
 	"recipes/membership":          {"", "recipes/internal/owned", "recipes/internal/retry"},
 	"recipes/model":               {"", "recipes/cache", "recipes/internal/cas"},
 	"recipes/partition":           {"", "recipes/lock", "recipes/membership"},
-	"recipes/queue":               {"", "recipes/internal/owned", "recipes/internal/retry", "recipes/lock", "recipes/tenure"},
-	"recipes/tenure":              {"", "recipes/internal/retry"},
+	"recipes/queue":               {"", "internal/plant", "recipes/internal/owned", "recipes/internal/retry", "recipes/lock", "recipes/tenure"},
+	"recipes/tenure":              {"", "internal/plant", "recipes/internal/retry"},
 	"recipes/tree":                {"", "recipes/internal/retry"},
 }
 

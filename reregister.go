@@ -3,6 +3,7 @@ package gazoo
 import (
 	"context"
 
+	"github.com/gazoo-zk/gazoo/internal/plant"
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
 
@@ -195,7 +196,12 @@ func (r *registry) renew(zxid int64, oneShots, streams bool) *renewal {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	forgot := false
 	for path, e := range r.paths {
+		if plant.ClientForgetsWatch && !forgot {
+			forgot = true
+			continue
+		}
 		p := renewed{path: path}
 		var lists []*[]string
 		add := func(list *[]string, t table) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/plant"
 	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 	"github.com/gazoo-zk/gazoo/recipes/tenure"
 )
@@ -90,7 +91,11 @@ func (i *Item[T]) Path() string { return i.lock.entry }
 // Errors: [ErrLost], the item is or will be somebody else's; [ErrReleased]; [*DoubtError], the session ended over a
 // lost answer and the item may have been removed or not; the context's.
 func (i *Item[T]) Consume(ctx context.Context) error {
-	return i.finish(ctx, "consume", func(txn *gazoo.Txn) { txn.Delete(i.lock.entry, gazoo.AnyVersion) })
+	return i.finish(ctx, "consume", func(txn *gazoo.Txn) {
+		if !plant.QueueAcknowledgesEarly {
+			txn.Delete(i.lock.entry, gazoo.AnyVersion)
+		}
+	})
 }
 
 // Requeue puts the item at the end of the queue, behind those of the same priority, due time or id, and releases it: a

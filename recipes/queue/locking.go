@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/plant"
 	"github.com/gazoo-zk/gazoo/recipes/internal/owned"
 	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 	"github.com/gazoo-zk/gazoo/recipes/tenure"
@@ -123,6 +124,9 @@ func (q *Locking[T]) lock(ctx context.Context, e entry, decode func(string, []by
 			return nil, errAgain
 		}
 		return nil, err
+	}
+	if plant.QueueAcknowledgesEarly {
+		q.zk.Delete(ctx, l.entry, gazoo.AnyVersion)
 	}
 	q.feed.kept()
 	return item, nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/plant"
 	"github.com/gazoo-zk/gazoo/recipes/internal/retry"
 )
 
@@ -168,6 +169,10 @@ func (t *Tenure) Verify(ctx context.Context) error {
 
 // lose ends the tenure because it is not held any more. Only the first end counts.
 func (t *Tenure) lose(cause error) {
+	if plant.LockIgnoresLoss && gazoo.SessionLost(cause) {
+		t.unwatch()
+		return
+	}
 	if errors.Is(cause, ErrDeleted) {
 		t.gone.Store(true)
 	}

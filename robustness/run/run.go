@@ -69,8 +69,19 @@ type Found struct {
 
 func (f Found) String() string { return f.Program + ": " + f.Violation.String() }
 
-// Run runs programs under a schedule. An error means that the run itself could not be done, and says nothing about them.
+// Run runs programs under a schedule and judges them. An error means that the run itself could not be done, and says
+// nothing about them.
 func Run(ctx context.Context, w World, root string, programs []*program.Program, s fault.Schedule) (*Result, error) {
+	r, err := Execute(ctx, w, root, programs, s)
+	if err != nil {
+		return nil, err
+	}
+	r.Judge(programs)
+	return r, nil
+}
+
+// Execute is [Run] without a judgement, for worlds on virtual time: checkers have deadlines in real time.
+func Execute(ctx context.Context, w World, root string, programs []*program.Program, s fault.Schedule) (*Result, error) {
 	begin := w.Clock()
 	r := &Result{Schedule: s, Ops: map[string]Counts{}, Faults: map[fault.Kind]int{}, History: &history.Collector{}}
 	for _, p := range programs {
@@ -98,7 +109,6 @@ func Run(ctx context.Context, w World, root string, programs []*program.Program,
 	if err := r.final(ctx, w, root, programs, s.Seed); err != nil {
 		return nil, fmt.Errorf("final: %w", err)
 	}
-	r.judge(programs)
 	r.Took = w.Clock().Since(begin)
 	return r, nil
 }
@@ -176,7 +186,8 @@ func (r *Result) final(ctx context.Context, w World, root string, programs []*pr
 	return nil
 }
 
-func (r *Result) judge(programs []*program.Program) {
+// Judge counts the operations and lets the programs' checkers look at them.
+func (r *Result) Judge(programs []*program.Program) {
 	for _, p := range programs {
 		ops := r.History.Ops(p.Name)
 		var n Counts

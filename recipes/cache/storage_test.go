@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/recipes/cache"
@@ -72,6 +73,16 @@ func (s *shelf) holds() (all []string) {
 	return all
 }
 
+// waitFor waits for the cache, as long as a test may take.
+func waitFor(t testing.TB, c *cache.Cache[string], cond func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := c.WaitFor(ctx, cond); err != nil {
+		t.Fatalf("WaitFor: %v; the cache holds %s", err, content(c))
+	}
+}
+
 // What is read, and the old values of events, come from the storage; it is told of every change, net ones too.
 func TestStorage(t *testing.T) {
 	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
@@ -103,7 +114,7 @@ func TestStorage(t *testing.T) {
 		must(t, srv.Remove("/r/a"))
 		must(t, srv.Put("/r/a", "3"))
 		srv.Heal()
-		must(t, c.WaitFor(t.Context(), func() bool { return c.Synced().Generation == 2 }))
+		waitFor(t, c, func() bool { return c.Synced().Generation == 2 })
 		var changes []string
 		for _, ev := range next(t, sub, 6) {
 			if strings.Contains(ev, "/r") {
@@ -136,8 +147,10 @@ func TestStorageFails(t *testing.T) {
 		next(t, sub, 3)
 		fault := func(cause error) {
 			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
 			for {
-				ev, err := sub.Next(t.Context())
+				ev, err := sub.Next(ctx)
 				must(t, err)
 				if ev.Type != cache.Fault {
 					continue
@@ -157,7 +170,7 @@ func TestStorageFails(t *testing.T) {
 		}
 		s.failPut = nil
 		srv.Cut()
-		must(t, c.WaitFor(t.Context(), func() bool { n, _, _ := c.Get("/r/a"); return n.Err == nil && n.Value == "2" }))
+		waitFor(t, c, func() bool { n, _, _ := c.Get("/r/a"); return n.Err == nil && n.Value == "2" })
 		wantEvents(t, sub, "suspended", "reconnected", "changed /r/a >2", "synced 2")
 
 		broken := errors.New("disk is broken")
@@ -197,7 +210,7 @@ func TestSlowStorageHoldsUpValuesAlone(t *testing.T) {
 		if got := <-read; got != "2" {
 			t.Errorf("Get beside a Put = %q, want what is put", got)
 		}
-		must(t, c.WaitFor(t.Context(), func() bool { return c.Len() == 3 }))
+		waitFor(t, c, func() bool { return c.Len() == 3 })
 	})
 }
 

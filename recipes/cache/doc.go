@@ -12,6 +12,7 @@
 //	for ev, err := range c.Events(ctx) { … } // added, changed, removed, with the old and the new node
 //
 // [WithDepth] chooses how much: 0 is the znode alone, 1 its children too, and everything below it is the default.
+// [WithStorage] has the values kept elsewhere than in memory.
 //
 // # Guarantees
 //

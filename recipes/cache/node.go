@@ -12,7 +12,7 @@ type Node[T any] struct {
 	Path  string
 	Value T
 	Stat  gazoo.Stat
-	Err   error // of the codec; Value is zero then
+	Err   error // of the codec, or of the storage ([ErrStorage]); Value is zero then
 }
 
 // node is one znode of the tree. A znode that the filter skips has a node without content, for its place.

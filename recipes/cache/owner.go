@@ -9,8 +9,8 @@ import (
 )
 
 // owner is the goroutine that changes the tree. Everything it learns about a znode comes from reads, which are answered
-// in the order in which they were sent; an event only says that a znode is to be read again. At most one read of a znode
-// is in flight, and at most one more is queued.
+// in the order in which they were sent; an event only says that a znode is to be read again. However many events there are
+// of a znode, one read of it is queued for them. The children that a listing has are queued as one work.
 type owner[T any] struct {
 	c     *Cache[T]
 	async gazoo.Async

@@ -24,7 +24,6 @@ import (
 
 // Bounds of a campaign.
 const (
-	repeats = 5                // of a schedule that showed a violation
 	broken  = 3                // runs that could not be done, until the campaign gives up
 	tidying = 30 * time.Second // to delete what a run has left
 )
@@ -40,6 +39,7 @@ type campaign struct {
 	Clients int    // at most, of all programs of a run together
 	Table   string // file to which a line per run is added; "" is none
 	History string // file for the history of a run with a violation
+	Repeats int    // of a schedule that showed a violation
 	World   real.Config
 	Known   []*program.Program
 	Print   io.Writer
@@ -69,6 +69,7 @@ func runCommand(ctx context.Context, args []string) error {
 	flags.StringVar(&c.Mix, "mix", "rotate", "mix of faults: "+strings.Join(mixNames(), ", ")+", or rotate")
 	flags.StringVar(&c.Names, "programs", "all", "names of programs, with commas, or all")
 	flags.IntVar(&c.Clients, "clients", 40, "clients of a run, at most: the seed chooses which programs it has")
+	flags.IntVar(&c.Repeats, "repeats", 5, "how often a schedule that showed a violation is run again")
 	flags.StringVar(&c.Table, "out", "", "file to which a line per run is added")
 	flags.StringVar(&c.History, "history", filepath.Join(os.TempDir(), "gazoo-history-%d.jsonl"), "file for the history of a run with a violation; %d is its seed")
 	verbose := flags.Bool("v", false, "print each fault")
@@ -80,7 +81,17 @@ func runCommand(ctx context.Context, args []string) error {
 	if *verbose {
 		c.World.Log = func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 	}
-	return c.run(ctx)
+	return errors.Join(c.run(ctx), c.close())
+}
+
+// close ends the servers.
+func (c *campaign) close() error {
+	if c.world == nil {
+		return nil
+	}
+	err := c.world.Close()
+	c.world = nil
+	return err
 }
 
 func mixNames() (names []string) {
@@ -91,7 +102,7 @@ func mixNames() (names []string) {
 }
 
 // run does all runs. Violations are an error.
-func (c *campaign) run(ctx context.Context) (err error) {
+func (c *campaign) run(ctx context.Context) error {
 	mixes, err := c.mixes()
 	if err != nil {
 		return err
@@ -103,11 +114,6 @@ func (c *campaign) run(ctx context.Context) (err error) {
 	if !slices.ContainsFunc(mixes, func(m fault.Mix) bool { return len(c.choose(known, m, 0)) > 0 }) {
 		return errors.New("none of the programs goes with the mix")
 	}
-	defer func() {
-		if c.world != nil {
-			err = errors.Join(err, c.world.Close())
-		}
-	}()
 	for i := 0; ctx.Err() == nil && c.more(i); i++ {
 		seed := c.Seed + uint64(i)
 		mix := mixes[seed%uint64(len(mixes))]
@@ -225,8 +231,7 @@ func (c *campaign) one(ctx context.Context, chosen []*program.Program, s fault.S
 		faults += n
 	}
 	if err != nil {
-		err = errors.Join(err, c.world.Close())
-		c.world = nil
+		err = errors.Join(err, c.close())
 	}
 	return r, faults, err
 }
@@ -290,7 +295,7 @@ func (c *campaign) violated(ctx context.Context, r *run.Result, chosen []*progra
 	}
 	fmt.Fprintf(c.Print, "violation: seed=%d history=%s\n", r.Schedule.Seed, path)
 	again, tries := 0, 0
-	for range repeats {
+	for range c.Repeats {
 		other, _, err := c.one(ctx, chosen, r.Schedule)
 		if ctx.Err() != nil {
 			break

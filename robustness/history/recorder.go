@@ -70,6 +70,27 @@ func (r *Recorder) Note(kind, key string, out any) {
 	})
 }
 
+// Expiry notes that a session is about to be ended before its time, by somebody else. Worlds call it right before they do
+// that, for promises that depend on a session's time-out.
+func (r *Recorder) Expiry(session int64) { r.Note(expiry, "", session) }
+
+const expiry = "expiry"
+
+// Expiries returns from when on sessions had perhaps ended before their time.
+func Expiries(ops []Op) map[int64]Instant {
+	at := map[int64]Instant{}
+	for i := range ops {
+		if ops[i].Kind != expiry {
+			continue
+		}
+		session := Decode[int64](ops[i].Out)
+		if first, known := at[session]; !known || ops[i].Start < first {
+			at[session] = ops[i].Start
+		}
+	}
+	return at
+}
+
 func encode(v any) json.RawMessage {
 	if v == nil {
 		return nil

@@ -90,16 +90,21 @@ type held struct {
 	holdOut
 }
 
-// holds returns the holds of a key that were certainly alive for a while, by their begins. "" is all keys.
+// holds returns the holds of a key that were certainly alive for a while, by their begins. "" is all keys. Those of a
+// session that is ended before its time are promised nothing from then on, until their client hears of it.
 func holds(ops []history.Op, key string) []held {
 	var all []held
+	expiries := history.Expiries(ops)
 	for i := range ops {
 		op := &ops[i]
 		if op.Kind != "hold" || key != "" && op.Key != key {
 			continue
 		}
 		h := held{op, history.Decode[holdIn](op.In), history.Decode[holdOut](op.Out)}
-		if h.Alive != 0 {
+		if at, expired := expiries[h.Session]; expired {
+			h.Alive = min(h.Alive, at)
+		}
+		if h.Alive >= h.Start {
 			all = append(all, h)
 		}
 	}

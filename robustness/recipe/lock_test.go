@@ -31,6 +31,8 @@ func TestCheckLock(t *testing.T) {
 		{"by one that is not the last before", story{}.hold(0, "/lock", 100, 500, lock(10)).hold(1, "/lock", 400, 0, lock(11)).hold(2, "/lock", 450, 460, lock(12)), "exclusion"},
 		{"a token twice", one.hold(1, "/lock", 201, 300, lock(10)), "tokens grow"},
 		{"a token below that of one before the last", two.hold(2, "/lock", 400, 401, lock(10)), "tokens grow"},
+		{"another while the session was ended by others", story{}.hold(0, "/lock", 100, 200, holdIn{Token: 10, Session: 7}).op(0, "expiry", "", 140, 140, nil, 7).hold(1, "/lock", 150, 300, lock(11)), ""},
+		{"another before the session was ended by others", story{}.hold(0, "/lock", 100, 200, holdIn{Token: 10, Session: 7}).op(0, "expiry", "", 160, 160, nil, 7).hold(1, "/lock", 150, 300, lock(11)), "exclusion"},
 
 		{"writes in order", reg(write(write(two, 0, 110, 120, 10, 0), 1, 210, 220, 11, 1), 10, 11), ""},
 		{"a write whose answer was lost", reg(write(write(two, 0, 110, 120, 10, 9, maybe), 1, 210, 220, 11, 1), 10, 11), ""},

@@ -52,6 +52,7 @@ type world struct {
 
 // process is a client program while it runs.
 type process struct {
+	e    *program.Env
 	dead atomic.Bool // killed: nothing of what it does is seen any more
 	stop context.CancelFunc
 	done chan struct{}
@@ -92,7 +93,9 @@ func (w *world) env(client, restarts int, d *process) *program.Env {
 		}
 	})
 	e.Session = session
-	e.Connect = func(ctx context.Context, opts ...gazoo.Option) (*gazoo.Client, error) { return w.connect(ctx, d, opts...) }
+	e.Connect = func(ctx context.Context, opts ...gazoo.Option) (*gazoo.Client, error) {
+		return w.connect(ctx, d, opts...)
+	}
 	return e
 }
 
@@ -100,10 +103,10 @@ func (w *world) launch(client, restarts int) *process {
 	d := &process{done: make(chan struct{})}
 	ctx, stop := context.WithCancel(w.t.Context())
 	d.stop = stop
-	e := w.env(client, restarts, d)
+	d.e = w.env(client, restarts, d)
 	go func() {
 		defer close(d.done)
-		if err := w.p.Client(ctx, e); err != nil && !d.dead.Load() {
+		if err := w.p.Client(ctx, d.e); err != nil && !d.dead.Load() {
 			w.errs <- fmt.Errorf("client %d.%d: %w", client, restarts, err)
 		}
 	}()
@@ -181,6 +184,7 @@ func (w *world) fault(d *process, dice int) {
 	s := w.srv.Session(d.zks[0].SessionID())
 	switch dice {
 	case 1, 2:
+		d.e.Expiry(d.zks[0].SessionID())
 		w.srv.ExpireSession(d.zks[0].SessionID())
 	case 3:
 		s.BlackHole()

@@ -30,7 +30,7 @@ func Main(known []*program.Program) {
 	if os.Getenv(workerVariable) == "" {
 		return
 	}
-	w := &worker{known: known, open: map[int][]*gazoo.Client{}}
+	w := &worker{known: known, open: map[int]*opened{}}
 	if err := w.run(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "worker process:", err)
 		os.Exit(1)
@@ -49,7 +49,13 @@ type worker struct {
 	out sync.Mutex // held while a line is written
 
 	mu   sync.Mutex // guards open
-	open map[int][]*gazoo.Client
+	open map[int]*opened
+}
+
+// opened are the clients that one client program has open.
+type opened struct {
+	by      *history.Recorder
+	clients []*gazoo.Client
 }
 
 func (w *worker) run(in io.Reader) error {
@@ -110,7 +116,7 @@ func (w *worker) client(ctx context.Context, p *program.Program, s seat) {
 		if err != nil {
 			return nil, err
 		}
-		w.track(s.Number, zk)
+		w.track(s.Number, e.Recorder, zk)
 		return zk.Chroot(run.Root(w.a.Root, p))
 	}
 	if err := p.Client(ctx, e); err != nil {
@@ -119,10 +125,15 @@ func (w *worker) client(ctx context.Context, p *program.Program, s seat) {
 }
 
 // track remembers a client that is open, and forgets those that are not any more.
-func (w *worker) track(number int, zk *gazoo.Client) {
+func (w *worker) track(number int, by *history.Recorder, zk *gazoo.Client) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.open[number] = append(alive(w.open[number]), zk)
+	o := w.open[number]
+	if o == nil {
+		o = &opened{by: by}
+		w.open[number] = o
+	}
+	o.clients = append(alive(o.clients), zk)
 }
 
 // alive returns the clients that were not closed.
@@ -141,13 +152,19 @@ func alive(all []*gazoo.Client) (open []*gazoo.Client) {
 // takes them over and closes them.
 func (w *worker) expire(number int) {
 	w.mu.Lock()
-	open := alive(w.open[number])
+	o := w.open[number]
+	if o == nil {
+		w.mu.Unlock()
+		return
+	}
+	open := alive(o.clients)
 	w.mu.Unlock()
 	for _, zk := range open {
 		session := zk.Session()
 		if session == nil {
 			continue
 		}
+		o.by.Expiry(session.ID())
 		saved := session.Saved()
 		ctx, cancel := context.WithTimeout(context.Background(), expiring)
 		thief, err := gazoo.Connect(ctx, w.a.Direct, gazoo.WithSession(saved), gazoo.WithSessionTimeout(saved.Timeout), gazoo.WithCloseTimeout(expiring))

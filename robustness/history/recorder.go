@@ -76,11 +76,14 @@ func (r *Recorder) Expiry(session int64) { r.Note(expiry, "", session) }
 
 const expiry = "expiry"
 
+// IsExpiry reports whether this is no operation of the program, but a note of [Recorder.Expiry].
+func (op Op) IsExpiry() bool { return op.Kind == expiry }
+
 // Expiries returns from when on sessions had perhaps ended before their time.
 func Expiries(ops []Op) map[int64]Instant {
 	at := map[int64]Instant{}
 	for i := range ops {
-		if ops[i].Kind != expiry {
+		if !ops[i].IsExpiry() {
 			continue
 		}
 		session := Decode[int64](ops[i].Out)

@@ -34,6 +34,9 @@ type Program struct {
 	// kept, whatever faults there were. Histories of clients that were killed have operations that never ended.
 	Check func(ops []history.Op) []Violation
 
+	// Expiries lets the checker see the notes of sessions that were ended before their time, for [history.Expiries].
+	Expiries bool
+
 	// Needs says what the promises depend on that not every mix of faults leaves alone.
 	Needs Needs
 }

@@ -22,9 +22,10 @@ func LockQuorum() *program.Program {
 
 func lockProgram(name string, needs program.Needs, opts ...lock.Option) *program.Program {
 	return &program.Program{
-		Name:  name,
-		Needs: needs,
-		Setup: fenceSetup,
+		Name:     name,
+		Needs:    needs,
+		Expiries: true,
+		Setup:    fenceSetup,
 		Client: func(ctx context.Context, e *program.Env) error {
 			zk, err := e.Open(ctx)
 			if zk == nil {

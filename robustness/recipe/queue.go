@@ -28,8 +28,9 @@ const jobs = "/jobs"
 
 func lockingProgram(name string, needs program.Needs, opts ...queue.Option) *program.Program {
 	return &program.Program{
-		Name:  name,
-		Needs: needs,
+		Name:     name,
+		Needs:    needs,
+		Expiries: true,
 		Client: func(ctx context.Context, e *program.Env) error {
 			zk, err := e.Open(ctx)
 			if zk == nil {

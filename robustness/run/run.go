@@ -190,6 +190,9 @@ func (r *Result) final(ctx context.Context, w World, root string, programs []*pr
 func (r *Result) Judge(programs []*program.Program) {
 	for _, p := range programs {
 		ops := r.History.Ops(p.Name)
+		if !p.Expiries {
+			ops = slices.DeleteFunc(ops, history.Op.IsExpiry)
+		}
 		var n Counts
 		for i := range ops {
 			switch ops[i].Outcome {

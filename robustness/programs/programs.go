@@ -13,6 +13,8 @@ func All() []*program.Program {
 		basic.Register(),
 		basic.Nodes(),
 		basic.Sequence(),
+		basic.Atomic(),
+		basic.Pipeline(),
 		recipe.Lock(),
 		recipe.LockQuorum(),
 		recipe.Locking(),

@@ -15,6 +15,8 @@ func All() []*program.Program {
 		basic.Sequence(),
 		basic.Atomic(),
 		basic.Pipeline(),
+		basic.Outcomes(),
+		basic.SyncRead(),
 		recipe.Lock(),
 		recipe.LockQuorum(),
 		recipe.Locking(),

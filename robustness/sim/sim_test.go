@@ -1,11 +1,17 @@
 package sim_test
 
 import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gazoo-zk/gazoo/internal/leak"
+	"github.com/gazoo-zk/gazoo/robustness/program"
 	"github.com/gazoo-zk/gazoo/robustness/programs"
 	"github.com/gazoo-zk/gazoo/robustness/run"
 	"github.com/gazoo-zk/gazoo/robustness/sim"
@@ -13,27 +19,135 @@ import (
 
 func TestMain(m *testing.M) { leak.Main(m) }
 
-func TestSpike(t *testing.T) {
-	for _, m := range sim.Mixes() {
-		t.Run(m.Name, func(t *testing.T) {
-			var res *run.Result
-			var err error
-			begin := time.Now()
-			s := m.Make(1, 5*time.Minute)
-			synctest.Test(t, func(t *testing.T) {
-				var w *sim.World
-				if w, err = sim.New(m.Form, 1); err != nil {
-					return
-				}
-				defer w.Close()
-				res, err = run.Execute(t.Context(), w, "/r", programs.All(), s)
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			played := time.Since(begin)
-			res.Judge(programs.All())
-			t.Logf("played %v judged %v steps %d ops %v faults %v violations %v", played, time.Since(begin)-played, len(s.Steps), res.Ops, res.Faults, res.Violations)
-		})
+// fromEnv reads a number.
+func fromEnv(t *testing.T, name string, n uint64) uint64 {
+	t.Helper()
+	if s := os.Getenv(name); s != "" {
+		var err error
+		if n, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatal(err)
+		}
 	}
+	return n
+}
+
+// play plays a case in a bubble and judges it.
+func play(t *testing.T, c sim.Case, all []*program.Program) *run.Result {
+	t.Helper()
+	var res *run.Result
+	var err error
+	synctest.Test(t, func(t *testing.T) { res, err = c.Play(t.Context(), all) })
+	if err != nil {
+		t.Fatalf("%v, of\n%s", err, c)
+	}
+	chosen, err := c.Choose(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Judge(chosen)
+	return res
+}
+
+// length is how long a schedule is.
+const length = 5 * time.Minute
+
+// Programs run under schedules of faults, five virtual minutes each, and all promises are kept.
+//
+// GAZOO_ROBUSTNESS_RUNS says how many schedules of each mix there are, and GAZOO_ROBUSTNESS_SEED the seed of the first.
+func TestSim(t *testing.T) {
+	all, begin := programs.All(), time.Now()
+	first, runs := fromEnv(t, "GAZOO_ROBUSTNESS_SEED", 1), fromEnv(t, "GAZOO_ROBUSTNESS_RUNS", 1)
+	var schedules, ops, faults, violations int
+	var played time.Duration
+	for _, m := range sim.Mixes() {
+		for seed := first; seed < first+runs; seed++ {
+			c := m.Make(seed, length, all)
+			res := play(t, c, all)
+			schedules++
+			ops += res.History.Len()
+			faults += len(c.Schedule.Steps)
+			violations += len(res.Violations)
+			played += res.Took
+			if n := len(res.Violations); n > 0 {
+				t.Errorf("mix %s, seed %d: %s", m.Name, seed, listed(res.Violations))
+				explain(t, c, all, res.Violations)
+			}
+		}
+	}
+	fmt.Printf("sim: schedules=%d ops=%d faults=%d virtual_minutes=%.0f violations=%d wall_seconds=%.0f\n",
+		schedules, ops, faults, played.Minutes(), violations, time.Since(begin).Seconds())
+}
+
+func listed(found []run.Found) string {
+	var b strings.Builder
+	for _, f := range found {
+		fmt.Fprintf(&b, "\n\t%v", f)
+	}
+	return b.String()
+}
+
+// broken reports whether a promise was broken that one of the violations is of.
+func broken(res *run.Result, like []run.Found) bool {
+	return slices.ContainsFunc(res.Violations, func(f run.Found) bool {
+		return slices.ContainsFunc(like, func(l run.Found) bool { return l.Program == f.Program && l.Promise == f.Promise })
+	})
+}
+
+// How much is done to explain a failure.
+const (
+	replays  = 10
+	patience = 3 * time.Minute
+)
+
+// explain plays a case that failed again, and shows a smaller one that fails as well.
+func explain(t *testing.T, c sim.Case, all []*program.Program, found []run.Found) {
+	t.Helper()
+	begin := time.Now()
+	k := 0
+	for range replays {
+		if broken(play(t, c, all), found) {
+			k++
+		}
+	}
+	t.Logf("it fails %d times of %d", k, replays)
+	if k == 0 {
+		t.Logf("again:\nGAZOO_ROBUSTNESS_SCHEDULE='%s' go test -run TestReplay ./robustness/sim", c)
+		return
+	}
+	tries := min(1+2*replays/k, replays)
+	small := sim.Shrink(c, all, func(c sim.Case) bool {
+		for range tries {
+			if broken(play(t, c, all), found) {
+				return true
+			}
+		}
+		return false
+	}, func() bool { return time.Since(begin) < patience })
+	t.Logf("shrunk from %d steps to %d: %s\nGAZOO_ROBUSTNESS_SCHEDULE='%s' go test -run TestReplay ./robustness/sim",
+		len(c.Schedule.Steps), len(small.Schedule.Steps), small.Describe(), small)
+}
+
+// The case in GAZOO_ROBUSTNESS_SCHEDULE, or else a small one that has every kind of fault, is played several times.
+func TestReplay(t *testing.T) {
+	all := programs.All()
+	text := os.Getenv("GAZOO_ROBUSTNESS_SCHEDULE")
+	if text == "" {
+		m, _ := sim.MixOf("everything")
+		text = m.Make(1, 20*time.Second, all).String()
+	}
+	c, err := sim.ParseCase(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.String() != text {
+		t.Fatalf("read as %s, want %s", c, text)
+	}
+	n, k := fromEnv(t, "GAZOO_ROBUSTNESS_RUNS", 2), 0
+	for range n {
+		if res := play(t, c, all); len(res.Violations) > 0 {
+			k++
+			t.Errorf("%s", listed(res.Violations))
+		}
+	}
+	fmt.Printf("replay: failed %d of %d\n", k, n)
 }

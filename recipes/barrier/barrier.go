@@ -56,11 +56,15 @@ func (b *Barrier) Remove(ctx context.Context) (removed bool, err error) {
 	return err == nil, err
 }
 
-// Wait waits until the barrier is down, which it may be already. One that was taken down and put up again while nobody
-// could see it has been down.
+// Wait waits until the barrier is down, which it may be already. It looks behind a sync, so it does not pass one that had
+// been put up before the call. One that was taken down and put up again while nobody could see it has been down.
 //
 // Errors: the context's, [gazoo.ErrClosed], [gazoo.ErrNoAuth].
 func (b *Barrier) Wait(ctx context.Context) error {
+	// A server that is behind may not have heard of the barrier.
+	if err := b.zk.Retry(ctx, func(ctx context.Context) error { return b.zk.Sync(ctx, b.path) }); err != nil {
+		return fmt.Errorf("wait for barrier: %w", err)
+	}
 	var up int64 // zxid of the create of the barrier that is waited for
 	for snap, err := range b.zk.WatchData(ctx, b.path) {
 		if err != nil {

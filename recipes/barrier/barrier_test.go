@@ -116,6 +116,22 @@ func TestWaitDoesNotSleepThroughARemoval(t *testing.T) {
 }
 
 // A write to the barrier is no removal.
+// A server that has not heard of the barrier lets nobody pass.
+func TestWaitBehindALaggingServer(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		srv.Endpoint(1).Lag(time.Second)
+		admin := recipetest.Dial(t, srv.Endpoint(0).Addr(), gazoo.WithDialer(srv.Dial))
+		zk := recipetest.Dial(t, srv.Endpoint(1).Addr(), gazoo.WithDialer(srv.Dial))
+		_, err := newBarrier(t, admin, "/b").Create(t.Context())
+		must(t, err)
+		short, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := newBarrier(t, zk, "/b").Wait(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Wait while it is up: %v, want the deadline", err)
+		}
+	}, zktest.Endpoints(2))
+}
+
 func TestWaitIgnoresData(t *testing.T) {
 	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
 		must(t, srv.Put("/b", ""))

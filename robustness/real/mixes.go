@@ -41,8 +41,7 @@ func Mixes() []fault.Mix {
 	}
 	return []fault.Mix{
 		{Name: "clients", Choices: clientChoices, Every: 400 * time.Millisecond, Lanes: 6},
-		// Two at once leave no quorum for a while.
-		{Name: "servers", Choices: servers, Every: 1500 * time.Millisecond, Lanes: 2},
+		{Name: "servers", Choices: servers, Every: 1500 * time.Millisecond},
 		{Name: "partitions", Choices: partitions, Every: 2 * time.Second},
 		{Name: "all", Choices: slices.Concat(scaled(clientChoices, 2), servers, partitions), Every: 500 * time.Millisecond, Lanes: 6},
 	}

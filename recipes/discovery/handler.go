@@ -10,7 +10,7 @@ import (
 )
 
 // Handler shows the services over HTTP, for programs that do not speak ZooKeeper, with the paths and the JSON of
-// curator-x-discovery-server. It only reads: registering is for programs that stay.
+// curator-x-discovery-server. It only reads, unless [WithWrites] says otherwise: registering is for programs that stay.
 //
 //	GET /v1/service              names of the services
 //	GET /v1/service/{name}       instances of a service
@@ -19,8 +19,18 @@ import (
 //
 // What is missing is answered 404, and 503 what no server of ZooKeeper could be asked for. Each request reads from
 // ZooKeeper; it ends with its context. Who may ask is up to what is put around it.
-func (d *Discovery[T]) Handler() http.Handler {
+func (d *Discovery[T]) Handler(opts ...HandlerOption) http.Handler {
+	var o handlerOptions
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&o)
+		}
+	}
 	mux := http.NewServeMux()
+	if o.writes {
+		mux.HandleFunc("PUT /v1/service/{name}/{id}", d.handlePut)
+		mux.HandleFunc("DELETE /v1/service/{name}/{id}", d.handleDelete)
+	}
 	mux.HandleFunc("GET /v1/service", func(w http.ResponseWriter, r *http.Request) {
 		names, err := d.Names(r.Context())
 		out := make([]listedName, len(names))

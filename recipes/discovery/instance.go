@@ -15,7 +15,7 @@ type ServiceType string
 const (
 	Dynamic           ServiceType = "DYNAMIC"            // as long as its program has a session. The default
 	DynamicSequential ServiceType = "DYNAMIC_SEQUENTIAL" // the same, with a number after its id
-	Static            ServiceType = "STATIC"             // until its registration is closed
+	Static            ServiceType = "STATIC"             // until its registration is closed, or it is purged
 	Permanent         ServiceType = "PERMANENT"          // until [Discovery.Remove]
 )
 

@@ -4,8 +4,8 @@
 //
 //	go run ./bench/cachewalk -nodes 100000 -rounds 5
 //
-// It prints medians, and fails when the cache takes more than a fifth of the walk's time or more than 400 bytes of
-// overhead for each znode.
+// It prints medians, and fails when the cache takes more than a fifth of the walk's time (-percent) or more than 400
+// bytes of overhead for each znode.
 package main
 
 import (
@@ -25,17 +25,15 @@ import (
 	"github.com/gazoo-zk/gazoo/zkserver"
 )
 
-const (
-	maxPercent  = 20
-	maxOverhead = 400
-)
+const maxOverhead = 400 // bytes
 
 func main() {
 	nodes := flag.Int("nodes", 100_000, "znodes of the tree")
 	rounds := flag.Int("rounds", 5, "loads of each kind, by turns")
+	percent := flag.Int("percent", 20, "what the cache may take of the walk's time")
 	servers := flag.String("servers", "", "a server of one's own, on which the tree is made below /cachewalk; default: the embedded one, in this process")
 	flag.Parse()
-	if err := run(context.Background(), *nodes, *rounds, *servers); err != nil {
+	if err := run(context.Background(), *nodes, *rounds, *percent, *servers); err != nil {
 		fmt.Fprintln(os.Stderr, "cachewalk:", err)
 		os.Exit(1)
 	}
@@ -43,7 +41,7 @@ func main() {
 
 const root = "/cachewalk"
 
-func run(ctx context.Context, nodes, rounds int, servers string) error {
+func run(ctx context.Context, nodes, rounds, maxPercent int, servers string) error {
 	if servers == "" {
 		srv, err := zkserver.Start(zkserver.WithAddr("127.0.0.1:0"))
 		if err != nil {
@@ -89,7 +87,7 @@ func run(ctx context.Context, nodes, rounds int, servers string) error {
 	slices.Sort(ours)
 	slices.Sort(theirs)
 	mine, other := ours[rounds/2], theirs[rounds/2]
-	percent := 100 * mine / other
+	percent := int(100 * mine / other)
 	fmt.Printf("cache: nodes=%d rounds=%d ours_ms=%d peer_ms=%d percent=%d overhead_bytes=%d\n",
 		nodes, rounds, mine.Milliseconds(), other.Milliseconds(), percent, overhead)
 	switch {

@@ -198,10 +198,6 @@ func (r *registry) renew(zxid int64, oneShots, streams bool) *renewal {
 	defer r.mu.Unlock()
 	forgot := false
 	for path, e := range r.paths {
-		if plant.ClientForgetsWatch && !forgot {
-			forgot = true
-			continue
-		}
 		p := renewed{path: path}
 		var lists []*[]string
 		add := func(list *[]string, t table) {
@@ -228,6 +224,11 @@ func (r *registry) renew(zxid int64, oneShots, streams bool) *renewal {
 			add(&m.Persistent, tableStream)
 		}
 		if len(lists) == 0 {
+			continue
+		}
+		if plant.ClientForgetsWatch && !forgot {
+			forgot = true
+			rn.paths = append(rn.paths, p)
 			continue
 		}
 		// All lists of one path go into one request: within it the server handles streams

@@ -78,7 +78,7 @@ func writeAtoms(ctx context.Context, e *program.Env, zk *gazoo.Client, id string
 		in.Version = version
 		txn.Check(atoms[0], version)
 	}
-	own, bad := e.Rand.IntN(len(atoms)+1), e.Rand.IntN(3*len(atoms))
+	own, bad := e.Rand.IntN(len(atoms)+1), e.Rand.IntN(20)
 	for i := range len(atoms) + 1 {
 		if i == own {
 			txn.Create("/done/"+id, nil)

@@ -17,7 +17,7 @@ import (
 	"github.com/gazoo-zk/gazoo/zktest"
 )
 
-var all = []func() *program.Program{Register, Nodes, Sequence, Atomic, Pipeline, Outcomes, SyncRead}
+var all = []func() *program.Program{Register, Nodes, Sequence, Atomic, Pipeline, Outcomes, SyncRead, Ephemerals, Watches}
 
 // Every program under a few faults of each kind, with no violation.
 func TestPrograms(t *testing.T) {

@@ -17,6 +17,8 @@ func All() []*program.Program {
 		basic.Pipeline(),
 		basic.Outcomes(),
 		basic.SyncRead(),
+		basic.Ephemerals(),
+		basic.Watches(),
 		recipe.Lock(),
 		recipe.LockQuorum(),
 		recipe.Locking(),

@@ -109,7 +109,7 @@ func TestFaults(t *testing.T) {
 		if err := w.Begin(t.Context(), s); err != nil {
 			t.Fatalf("begin of %q: %v", kind, err)
 		}
-		for range 10 {
+		for range 3 {
 			h.wait(t, string(kind), func(op history.Op) bool { return op.Client == witness })
 		}
 		if err := w.End(t.Context(), s); err != nil {

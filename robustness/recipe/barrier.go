@@ -111,7 +111,8 @@ const members = 3
 // DoubleBarrier is a double barrier for three, with four clients, so that one may be missing.
 func DoubleBarrier() *program.Program {
 	return &program.Program{
-		Name: "double-barrier",
+		Name:     "double-barrier",
+		Expiries: true,
 		Client: func(ctx context.Context, e *program.Env) error {
 			zk, err := e.Open(ctx)
 			if zk == nil {

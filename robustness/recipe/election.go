@@ -28,9 +28,10 @@ const seat = "/leader"
 
 func electionProgram(name string, needs program.Needs, opts ...election.Option) *program.Program {
 	return &program.Program{
-		Name:  name,
-		Needs: needs,
-		Setup: fenceSetup,
+		Name:     name,
+		Needs:    needs,
+		Expiries: true,
+		Setup:    fenceSetup,
 		Client: func(ctx context.Context, e *program.Env) error {
 			zk, err := e.Open(ctx)
 			if zk == nil {

@@ -19,7 +19,8 @@ const leaseLength = 3 * time.Second
 // Lease is a lease on the clock that all clients share. Sessions play no part in it.
 func Lease() *program.Program {
 	return &program.Program{
-		Name: "lease",
+		Name:     "lease",
+		Expiries: true,
 		Client: func(ctx context.Context, e *program.Env) error {
 			zk, err := e.Open(ctx)
 			if zk == nil {

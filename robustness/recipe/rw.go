@@ -22,10 +22,11 @@ func RWQuorum() *program.Program {
 
 func rwProgram(name string, needs program.Needs, opts ...lock.Option) *program.Program {
 	return &program.Program{
-		Name:    name,
-		Clients: 5,
-		Needs:   needs,
-		Setup:   fenceSetup,
+		Name:     name,
+		Clients:  5,
+		Needs:    needs,
+		Expiries: true,
+		Setup:    fenceSetup,
 		Client: func(ctx context.Context, e *program.Env) error {
 			zk, err := e.Open(ctx)
 			if zk == nil {
@@ -113,9 +114,10 @@ func SemaphoreQuorum() *program.Program {
 
 func semaphoreProgram(name string, needs program.Needs, opts ...lock.Option) *program.Program {
 	return &program.Program{
-		Name:    name,
-		Clients: 5,
-		Needs:   needs,
+		Name:     name,
+		Clients:  5,
+		Needs:    needs,
+		Expiries: true,
 		Client: func(ctx context.Context, e *program.Env) error {
 			zk, err := e.Open(ctx)
 			if zk == nil {

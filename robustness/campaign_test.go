@@ -12,13 +12,14 @@ import (
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
 	"github.com/gazoo-zk/gazoo/internal/leak"
 	"github.com/gazoo-zk/gazoo/robustness/basic"
+	"github.com/gazoo-zk/gazoo/robustness/load"
 	"github.com/gazoo-zk/gazoo/robustness/program"
 	"github.com/gazoo-zk/gazoo/robustness/programs"
 	"github.com/gazoo-zk/gazoo/robustness/real"
 )
 
 func TestMain(m *testing.M) {
-	real.Main(append(programs.All(), liar()))
+	real.Main(append(programs.All(), liar(), load.Program()))
 	leak.Main(m)
 }
 

@@ -47,6 +47,27 @@ func Mixes() []fault.Mix {
 	}
 }
 
+// Soak returns the mix for long runs that measure what processes use: none of them is replaced, since a new one has leaked
+// nothing, and everything is short enough to be over soon.
+func Soak() fault.Mix {
+	return fault.Mix{Name: "soak", Every: 600 * time.Millisecond, Lanes: 5, Choices: []fault.Choice{
+		{Kind: fault.Cut, Weight: 6},
+		{Kind: fault.CutAfter, Weight: 6, Min: time.Second, Max: 2 * time.Second},
+		{Kind: fault.DropReply, Weight: 6, Min: time.Second, Max: 2 * time.Second},
+		{Kind: fault.StallUp, Weight: 4, Min: 200 * time.Millisecond, Max: 2 * time.Second},
+		{Kind: fault.StallDown, Weight: 4, Min: 200 * time.Millisecond, Max: 2 * time.Second},
+		{Kind: fault.BlackHole, Weight: 4, Min: 200 * time.Millisecond, Max: 3 * time.Second},
+		{Kind: fault.Slow, Weight: 4, Min: time.Second, Max: 2 * time.Second},
+		{Kind: fault.Refuse, Weight: 3, Min: 200 * time.Millisecond, Max: 2 * time.Second},
+		{Kind: fault.Expire, Weight: 6},
+		{Kind: fault.PauseClient, Weight: 3, Min: 100 * time.Millisecond, Max: 3 * time.Second},
+		{Kind: fault.KillServer, Weight: 2, Min: 100 * time.Millisecond, Max: 500 * time.Millisecond, Leader: 0.3},
+		{Kind: fault.PauseServer, Weight: 3, Min: 100 * time.Millisecond, Max: 2 * time.Second, Leader: 0.3},
+		{Kind: fault.Partition, Weight: 2, Min: 100 * time.Millisecond, Max: time.Second, Leader: 0.3},
+		{Kind: fault.Blackout, Weight: 2, Min: 100 * time.Millisecond, Max: time.Second, Leader: 0.3},
+	}}
+}
+
 // scaled returns choices that are so many times as likely.
 func scaled(choices []fault.Choice, by int) []fault.Choice {
 	choices = slices.Clone(choices)

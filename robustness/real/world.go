@@ -87,6 +87,9 @@ func (w *World) Admin(ctx context.Context) (*gazoo.Client, error) {
 	return gazoo.Connect(ctx, w.ensemble.Hosts())
 }
 
+// Log tells whoever wants to know of each fault.
+func (w *World) Log(format string, args ...any) { w.cfg.Log(format, args...) }
+
 // Clock implements [run.World]: it is the clock of the machine.
 func (w *World) Clock() history.Instant { return history.Machine() }
 

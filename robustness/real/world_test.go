@@ -131,6 +131,11 @@ func TestFaults(t *testing.T) {
 	if err := w.Heal(t.Context()); err != nil {
 		t.Error(err)
 	}
+	sample, err := w.Sample(t.Context(), 1)
+	if err != nil || sample.Heap == 0 || sample.Goroutines == 0 || sample.Sockets < 4 || sample.Files < sample.Sockets ||
+		sample.Connections < 4 || sample.Znodes < 4 {
+		t.Errorf("Sample = %+v, %v; want what 4 connected clients use at least", sample, err)
+	}
 	if errs := c.Stop(t.Context()); len(errs) > 0 {
 		t.Errorf("errors of the clients: %v", errs)
 	}

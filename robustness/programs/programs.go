@@ -35,5 +35,7 @@ func All() []*program.Program {
 		recipe.Lease(),
 		recipe.Barrier(),
 		recipe.DoubleBarrier(),
+		recipe.Partition(),
+		recipe.Membership(),
 	}
 }

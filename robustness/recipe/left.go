@@ -28,7 +28,7 @@ func goodbye(e *program.Env, zk *gazoo.Client) {
 		if err == nil && len(names) == 0 {
 			break
 		}
-		if !program.Sleep(ctx, 100*time.Millisecond) {
+		if errors.Is(err, gazoo.ErrClosed) || !program.Sleep(ctx, 100*time.Millisecond) {
 			if err == nil {
 				e.Note("left", "", names)
 			}

@@ -23,7 +23,7 @@ import (
 func TestPrograms(t *testing.T) {
 	for _, p := range []func() *program.Program{
 		Lock, LockQuorum, Locking, LockingQuorum, Plain, RW, RWQuorum, Semaphore, SemaphoreQuorum, Election, ElectionQuorum,
-		Counter, CounterFresh, Lease, Barrier, DoubleBarrier,
+		Counter, CounterFresh, Lease, Barrier, DoubleBarrier, Partition, Membership,
 	} {
 		for seed := range uint64(3) {
 			p := p()
@@ -47,8 +47,8 @@ type world struct {
 	began   time.Time
 	errs    chan error
 
-	mu      sync.Mutex
 	clients []*process
+	killed  []*process
 }
 
 // process is a client program while it runs.
@@ -119,11 +119,11 @@ func (w *world) kill(d *process) {
 	d.dead.Store(true)
 	d.mu.Lock()
 	for _, zk := range d.zks {
-		w.srv.Session(zk.SessionID()).Cut()
+		zk.CloseNow()
 	}
 	d.mu.Unlock()
 	d.stop()
-	<-d.done
+	w.killed = append(w.killed, d)
 }
 
 func (w *world) run(length time.Duration) {
@@ -172,6 +172,9 @@ func (w *world) run(length time.Duration) {
 		}
 	}
 	admin.CloseNow()
+	for _, d := range w.killed {
+		<-d.done
+	}
 	w.judge()
 }
 

@@ -17,8 +17,9 @@ import (
 // end, when there are no faults, all see each other.
 func Membership() *program.Program {
 	return &program.Program{
-		Name:  "membership",
-		Needs: program.Needs{OneLeader: true},
+		Name:     "membership",
+		Needs:    program.Needs{OneLeader: true},
+		Expiries: true,
 		Client: func(ctx context.Context, e *program.Env) error {
 			zk, err := e.Open(ctx)
 			if zk == nil {

@@ -20,8 +20,9 @@ var items = []string{"a", "b", "c", "d", "e", "f", "g"}
 // Partition is a set that is divided among all clients. In the end, when there are no faults, all of it is held.
 func Partition() *program.Program {
 	return &program.Program{
-		Name:  "partition",
-		Needs: program.Needs{OneLeader: true}, // its locks are those of the default mode
+		Name:     "partition",
+		Needs:    program.Needs{OneLeader: true}, // its locks are those of the default mode
+		Expiries: true,
 		Client: func(ctx context.Context, e *program.Env) error {
 			zk, err := e.Open(ctx)
 			if zk == nil {

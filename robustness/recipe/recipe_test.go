@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -213,6 +214,9 @@ func (w *world) judge() {
 		w.t.Error(err)
 	}
 	ops := w.history.Ops(w.p.Name)
+	if !w.p.Expiries {
+		ops = slices.DeleteFunc(ops, history.Op.IsExpiry)
+	}
 	kinds := map[string][3]int{}
 	for i := range ops {
 		n := kinds[ops[i].Kind]

@@ -37,5 +37,6 @@ func All() []*program.Program {
 		recipe.DoubleBarrier(),
 		recipe.Partition(),
 		recipe.Membership(),
+		recipe.Cache(),
 	}
 }

@@ -24,7 +24,7 @@ import (
 func TestPrograms(t *testing.T) {
 	for _, p := range []func() *program.Program{
 		Lock, LockQuorum, Locking, LockingQuorum, Plain, RW, RWQuorum, Semaphore, SemaphoreQuorum, Election, ElectionQuorum,
-		Counter, CounterFresh, Lease, Barrier, DoubleBarrier, Partition, Membership,
+		Counter, CounterFresh, Lease, Barrier, DoubleBarrier, Partition, Membership, Cache,
 	} {
 		for seed := range uint64(3) {
 			p := p()

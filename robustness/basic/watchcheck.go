@@ -133,16 +133,18 @@ func tallied(ops []*history.Op) (bad []program.Violation) {
 
 // followed judges the states that were followed: none is older than the one before.
 func followed(ops []*history.Op) (bad []program.Violation) {
-	var newest watchState // the newest one that was found
+	var newest watchState // of those that were found
+	gone := false         // it was missing behind that one, and can only come again as another one
 	for _, op := range ops {
 		s := history.Decode[watchState](op.Out)
 		if !s.Found {
-			continue // it may come again, as another one
+			gone = newest.Found
+			continue
 		}
-		if newest.Found && (s.Czxid < newest.Czxid || s.Czxid == newest.Czxid && s.Version < newest.Version) {
-			bad = append(bad, program.Violated("never backwards", "%v, behind %+v", *op, newest))
+		if newest.Found && (s.Czxid < newest.Czxid || s.Czxid == newest.Czxid && (gone || s.Version < newest.Version)) {
+			bad = append(bad, program.Violated("never backwards", "%v, behind %+v, gone %v", *op, newest, gone))
 		}
-		newest = s
+		newest, gone = s, false
 	}
 	return bad
 }

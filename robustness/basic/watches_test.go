@@ -85,10 +85,11 @@ func TestCheckFollowed(t *testing.T) {
 	judge(t, checkWatches, []judged{
 		{"forward", follow(&log{}, missing, v(0, 5), v(2, 5), missing, v(0, 9)).ops(), nil},
 		{"the same again", follow(&log{}, v(1, 5), v(1, 5)).ops(), nil},
-		{"missing, and there again", follow(&log{}, v(1, 5), missing, v(1, 5)).ops(), nil},
+		{"missing on a server that is behind", follow(&log{}, missing, v(1, 5)).ops(), nil},
 		{"the last state", last(v(3, 0), v(3, 0)).ops(), nil},
 
 		{"an older version", follow(&log{}, v(1, 5), v(0, 5)).ops(), back},
+		{"back from the dead", follow(&log{}, v(1, 5), missing, v(1, 5)).ops(), back},
 		{"an older znode", follow(&log{}, v(0, 9), v(3, 5)).ops(), back},
 		{"an older znode behind a missing one", follow(&log{}, v(0, 9), missing, v(3, 5)).ops(), back},
 		{"not the last state", last(v(2, 0), v(3, 0)).ops(), []string{"the last state is seen"}},

@@ -48,7 +48,7 @@ var allowed = map[string][]string{
 	"recipes/lease":               {"", "recipes/internal/retry", "recipes/lock"},
 	"recipes/lock":                {"", "recipes/internal/contend", "recipes/internal/owned", "recipes/internal/retry", "recipes/tenure"},
 	"recipes/membership":          {"", "recipes/internal/owned", "recipes/internal/retry"},
-	"recipes/model":               {"", "recipes/cache", "recipes/internal/cas"},
+	"recipes/model":               {"", "recipes/cache", "recipes/internal/cas", "recipes/internal/retry", "recipes/lock"},
 	"recipes/partition":           {"", "recipes/lock", "recipes/membership"},
 	"recipes/queue":               {"", "internal/plant", "recipes/internal/owned", "recipes/internal/retry", "recipes/lock", "recipes/tenure"},
 	"recipes/tenure":              {"", "internal/plant", "recipes/internal/retry"},

@@ -27,7 +27,7 @@ import (
 // Safe for concurrent use.
 type Paths[K any] struct {
 	template Template
-	fields   [][]int // of each parameter in K: a field's index; empty for K itself
+	fields   []int // of each parameter: the index of its field in K, whole for K itself
 }
 
 // NewPaths makes the mapping of a template.
@@ -45,6 +45,17 @@ func NewPaths[K any](template string) (*Paths[K], error) {
 	return p, nil
 }
 
+// whole stands for the index of a field where the key is the value itself.
+const whole = -1
+
+// fieldAt returns the part of a key that is a parameter.
+func fieldAt(key reflect.Value, index int) reflect.Value {
+	if index == whole {
+		return key
+	}
+	return key.Field(index)
+}
+
 func (p *Paths[K]) bind(key reflect.Type) error {
 	var problems []error
 	bad := func(format string, a ...any) {
@@ -55,7 +66,7 @@ func (p *Paths[K]) bind(key reflect.Type) error {
 		if len(names) != 1 {
 			bad("is one value, for %d parameters", len(names))
 		}
-		p.fields = [][]int{{}}
+		p.fields = []int{whole}
 		return errors.Join(problems...)
 	}
 	if key.Kind() != reflect.Struct {
@@ -74,7 +85,7 @@ func (p *Paths[K]) bind(key reflect.Type) error {
 			bad("has a field %s that has no text: %s", field.Name, field.Type)
 		default:
 			used[field.Name] = true
-			p.fields = append(p.fields, field.Index)
+			p.fields = append(p.fields, field.Index[0])
 		}
 	}
 	for i := range key.NumField() {
@@ -130,7 +141,7 @@ func (p *Paths[K]) Path(key K) (string, error) {
 	v := reflect.ValueOf(&key).Elem()
 	values := make([]string, len(p.fields))
 	for i, index := range p.fields {
-		text, err := textOf(v.FieldByIndex(index))
+		text, err := textOf(fieldAt(v, index))
 		if err != nil {
 			return "", fmt.Errorf("template %s: %w: %w", p.template,
 				&gazoo.ArgumentError{Arg: "parameter " + p.template.Parameters()[i], Reason: "has no text"}, err)
@@ -152,7 +163,7 @@ func (p *Paths[K]) Parse(path string) (K, error) {
 	}
 	v := reflect.ValueOf(&key).Elem()
 	for i, index := range p.fields {
-		field := v.FieldByIndex(index)
+		field := fieldAt(v, index)
 		err := setText(field, values[i])
 		if err == nil {
 			var again string

@@ -15,8 +15,9 @@ import (
 	"github.com/gazoo-zk/gazoo/recipes/lock"
 )
 
-// ErrMigrationMismatch is matched by a [*MigrationError] that says that what was applied is not the beginning of what is to
-// be applied: a migration was changed, moved or taken out after it had been applied. Nothing is applied then.
+// ErrMigrationMismatch is matched by an error that says that what was applied is not the beginning of what is to be
+// applied: a migration was changed, moved or taken out after it had been applied, which a [*MigrationError] names, or
+// there is something else among the records. Nothing is applied then.
 var ErrMigrationMismatch = errors.New("migrations differ from those that were applied")
 
 // MigrationError says which migration is wrong.
@@ -198,10 +199,10 @@ func (r *migration) verify(ctx context.Context) (next int, number int64, err err
 			return e
 		}
 		n, ok := numberOf(record.Path)
-		switch {
-		case !ok:
-			return 0, 0, bad("%s is no record of a migration", record.Path)
-		case i >= len(r.set.Migrations):
+		if !ok {
+			return 0, 0, r.wrap(fmt.Errorf("%w: %s is no record of a migration", ErrMigrationMismatch, record.Path))
+		}
+		if i >= len(r.set.Migrations) {
 			return 0, 0, bad("%d were applied, and the set has %d", len(records), len(r.set.Migrations))
 		}
 		if hash := r.set.Migrations[i].Hash(); !bytes.Equal(hash, record.Hash) {

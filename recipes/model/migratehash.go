@@ -2,7 +2,6 @@ package model
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -126,9 +125,15 @@ var csvEscapes = strings.NewReplacer("\x00", "%00", "\n", "%0A", "\r", "%0D", ",
 
 func csvText(s string) string { return "'" + csvEscapes.Replace(s) }
 
+// csvBuffer prints each byte as Java's Integer.toHexString does: without a leading zero, and with its sign. So a few
+// different data look the same, as they do to Curator.
 func csvBuffer(data []byte) string {
 	if len(data) == 0 {
 		return ""
 	}
-	return "#" + hex.EncodeToString(data)
+	text := []byte("#")
+	for _, b := range data {
+		text = strconv.AppendUint(text, uint64(uint32(int8(b))), 16)
+	}
+	return string(text)
 }

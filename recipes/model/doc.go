@@ -22,7 +22,8 @@
 // [gazoo.MaybeApplied]. [WithReceipts] removes that doubt. [Node.Put] does not mind who made it so. Creates of ephemeral
 // and sequential znodes are sent once.
 //
-// Disconnects and lost sessions are waited out, as long as the caller's context lives. Nothing here belongs to a session,
+// Writes, migrations and views wait out disconnects and lost sessions, as long as the caller's context lives; a read under
+// way when the connection is lost fails, as the client's do. Nothing here belongs to a session,
 // but for the lock of a migration, so neither an expiry nor a paused process makes a write wrong: its condition has failed
 // by then. Each migration is a transaction that checks the lock's znode and makes the record of the migration: it is
 // applied once, whatever happens to the program, the session or the answer.

@@ -15,6 +15,7 @@ import (
 	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/internal/cluster"
 	"github.com/gazoo-zk/gazoo/recipes/internal/recipetest"
+	"github.com/gazoo-zk/gazoo/recipes/lock"
 	"github.com/gazoo-zk/gazoo/recipes/model"
 	"github.com/gazoo-zk/gazoo/zktest"
 )
@@ -326,4 +327,25 @@ func TestMigrationHash(t *testing.T) {
 			t.Errorf("%s: hash %s, want %s", c.name, got, c.want)
 		}
 	}
+}
+
+// The lock is that of Curator's MigrationManager: nothing is applied while somebody else has it, whoever that is.
+func TestMigrationWaitsForTheLock(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		other := must1(lock.NewSemaphore(recipetest.Client(t, srv), "/locks/main", 1, lock.WithStyle(lock.Curator)))
+		held := must1(other.Acquire(t.Context()))
+		m := newMigrator(t, recipetest.Client(t, srv), "")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if n, err := m.Apply(ctx, layouts("")); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Apply while the lock is held: %d, %v, want the deadline", n, err)
+		}
+		if _, found := srv.Get("/data"); found {
+			t.Error("something was applied")
+		}
+		must(t, held.Release(t.Context()))
+		if n, err := m.Apply(t.Context(), layouts("")); n != 3 || err != nil {
+			t.Errorf("Apply: %d, %v, want 3", n, err)
+		}
+	})
 }

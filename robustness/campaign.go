@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -24,6 +25,7 @@ import (
 
 // Bounds of a campaign.
 const (
+	details = 5                // of violations of one promise in one run that are printed
 	broken  = 3                // runs that could not be done, until the campaign gives up
 	tidying = 30 * time.Second // to delete what a run has left
 )
@@ -95,7 +97,7 @@ func (c *campaign) close() error {
 }
 
 func mixNames() (names []string) {
-	for _, m := range real.Mixes() {
+	for _, m := range append(real.Mixes(), real.Majority()) {
 		names = append(names, m.Name)
 	}
 	return names
@@ -164,6 +166,7 @@ func (c *campaign) mixes() ([]fault.Mix, error) {
 	if c.Mix == "rotate" {
 		return mixes, nil
 	}
+	mixes = append(mixes, real.Majority())
 	i := slices.IndexFunc(mixes, func(m fault.Mix) bool { return m.Name == c.Mix })
 	if i < 0 {
 		return nil, fmt.Errorf("no mix %q; there are %s, and rotate", c.Mix, strings.Join(mixNames(), ", "))
@@ -220,6 +223,7 @@ func (c *campaign) one(ctx context.Context, chosen []*program.Program, s fault.S
 		}
 		c.world = w
 	}
+	c.world.FailMany(s.Mix == real.Majority().Name)
 	c.world.Faults()
 	root := fmt.Sprintf("/run-%d-%d", s.Seed, c.world.Clock())
 	r, err := run.Run(ctx, c.world, root, chosen, s)
@@ -264,8 +268,9 @@ func (c *campaign) note(r *run.Result, faults int) error {
 	c.totals.maybe += maybe
 	c.totals.faults += faults
 	c.totals.violations += len(r.Violations)
-	fmt.Fprintf(c.Print, "run: seed=%d mix=%s seconds=%.0f took=%.0f clients=%d programs=%s ok=%d refused=%d maybe=%d faults=%d violations=%d\n",
-		r.Schedule.Seed, r.Schedule.Mix, length.Seconds(), r.Took.Seconds(), clients, strings.Join(r.Programs, ","), ok, refused, maybe, faults, len(r.Violations))
+	kinds := byPromise(r.Violations)
+	fmt.Fprintf(c.Print, "run: seed=%d mix=%s seconds=%.0f took=%.0f clients=%d programs=%s ok=%d refused=%d maybe=%d faults=%d violations=%d%s\n",
+		r.Schedule.Seed, r.Schedule.Mix, length.Seconds(), r.Took.Seconds(), clients, strings.Join(r.Programs, ","), ok, refused, maybe, faults, len(r.Violations), kinds)
 	if c.Table == "" {
 		return nil
 	}
@@ -286,8 +291,12 @@ func (c *campaign) note(r *run.Result, faults int) error {
 
 // violated shows what was wrong with a run, and how often the same schedule shows it.
 func (c *campaign) violated(ctx context.Context, r *run.Result, chosen []*program.Program) error {
+	shown := map[string]int{}
 	for _, v := range r.Violations {
-		fmt.Fprintf(c.Print, "violation: seed=%d %v\n", r.Schedule.Seed, v)
+		if kind := promise(v); shown[kind] < details {
+			shown[kind]++
+			fmt.Fprintf(c.Print, "violation: seed=%d %v\n", r.Schedule.Seed, v)
+		}
 	}
 	path := strings.ReplaceAll(c.History, "%d", fmt.Sprint(r.Schedule.Seed))
 	if err := writeHistory(path, r); err != nil {
@@ -307,13 +316,27 @@ func (c *campaign) violated(ctx context.Context, r *run.Result, chosen []*progra
 		tries++
 		if len(other.Violations) > 0 {
 			again++
-			for _, v := range other.Violations {
-				fmt.Fprintf(c.Print, "violation: seed=%d again: %v\n", r.Schedule.Seed, v)
-			}
+			fmt.Fprintf(c.Print, "violation: seed=%d again:%s\n", r.Schedule.Seed, byPromise(other.Violations))
 		}
 	}
 	fmt.Fprintf(c.Print, "violation: seed=%d came back in %d of %d\n", r.Schedule.Seed, again, tries)
 	return nil
+}
+
+// promise names the promise that was not kept.
+func promise(v run.Found) string { return v.Program + ": " + v.Promise }
+
+// byPromise returns how often each promise was not kept, as text that goes behind a line; "" when all were.
+func byPromise(all []run.Found) string {
+	counts := map[string]int{}
+	for _, v := range all {
+		counts[promise(v)]++
+	}
+	text := ""
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		text += fmt.Sprintf(" [%s: %d]", kind, counts[kind])
+	}
+	return text
 }
 
 // writeHistory writes the schedule and the operations of a run, a JSON object per line.

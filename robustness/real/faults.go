@@ -21,7 +21,8 @@ const rejoining = 15 * time.Second
 // long before (ZOOKEEPER-4646); that is known, and would hide all else.
 const settled = 500 * time.Millisecond
 
-// target is what has a fault; one at a time. All servers, and the network between them, are one: see settled.
+// target is what has a fault; one at a time. All servers, and the network between them, are one (see settled), unless a
+// majority of them may fail at once.
 type target struct {
 	what  string
 	index int
@@ -33,6 +34,9 @@ const (
 	ofLink    = "link"
 	ofProcess = "process"
 )
+
+// errNothing says that a fault makes no sense at the moment.
+var errNothing = errors.New("nothing to be done")
 
 // undo takes a fault back; nil when there is nothing to take back.
 type undo func(ctx context.Context) error
@@ -46,6 +50,9 @@ func (w *World) Begin(ctx context.Context, s fault.Step) error {
 	back, err := do(ctx)
 	if err != nil {
 		w.release(t)
+		if errors.Is(err, errNothing) {
+			return nil
+		}
 		return err
 	}
 	w.cfg.Log("%v: %s %d", s, t.what, t.index)
@@ -96,7 +103,11 @@ func (w *World) plan(s fault.Step) (target, func(context.Context) (undo, error))
 	switch s.Kind {
 	case fault.KillServer, fault.PauseServer, fault.StopServer:
 		i := w.server(s)
-		return target{ofServers, 0}, func(context.Context) (undo, error) { return w.disableServer(s.Kind, w.ensemble.Server(i)) }
+		t := target{ofServers, 0}
+		if w.mayFailMany() {
+			t.index = 1 + i
+		}
+		return t, func(context.Context) (undo, error) { return w.disableServer(s.Kind, w.ensemble.Server(i)) }
 	case fault.Partition, fault.Blackout:
 		return target{ofServers, 0}, func(context.Context) (undo, error) { return w.cutOff(s) }
 	case fault.PauseClient, fault.KillClient, fault.Expire:
@@ -139,8 +150,8 @@ func (w *World) server(s fault.Step) int {
 
 // disableServer makes a server unable to serve.
 func (w *World) disableServer(kind fault.Kind, s *ensemble.Server) (undo, error) {
-	if s.PID() == 0 {
-		return nil, nil // it has failed by itself
+	if s.PID() == 0 || !w.mayFailMany() && !w.allServe() {
+		return nil, errNothing // one has failed by itself, or is not back yet
 	}
 	if kind == fault.PauseServer {
 		return func(ctx context.Context) error { return errors.Join(s.Resume(), w.whole(ctx)) }, s.Pause()
@@ -159,8 +170,21 @@ func (w *World) disableServer(kind fault.Kind, s *ensemble.Server) (undo, error)
 	}, err
 }
 
+// allServe reports whether each server follows or leads.
+func (w *World) allServe() bool {
+	for i := range w.ensemble.Len() {
+		if _, err := w.ensemble.Server(i).Mode(); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // whole waits until all servers serve, and a moment longer.
 func (w *World) whole(ctx context.Context) error {
+	if w.mayFailMany() {
+		return nil
+	}
 	soon, cancel := context.WithTimeout(ctx, rejoining)
 	defer cancel()
 	if err := w.ensemble.WaitReady(soon); err != nil {
@@ -176,7 +200,11 @@ func (w *World) cutOff(s fault.Step) (undo, error) {
 	if s.Kind == fault.Blackout {
 		cut = w.ensemble.Blackout
 	}
-	cut(w.server(s))
+	i := w.server(s)
+	if !w.allServe() {
+		return nil, errNothing
+	}
+	cut(i)
 	return func(ctx context.Context) error {
 		w.ensemble.Heal()
 		return w.whole(ctx)
@@ -225,7 +253,7 @@ func (w *World) planClient(s fault.Step) (target, func(context.Context) (undo, e
 		return t, func(context.Context) (undo, error) {
 			p := slot.process()
 			if p.ended() {
-				return nil, nil
+				return nil, errNothing // by itself, which Stop reports
 			}
 			if err := child.Pause(p.cmd.Process); err != nil {
 				return nil, fmt.Errorf("pause worker process: %w", err)
@@ -236,7 +264,7 @@ func (w *World) planClient(s fault.Step) (target, func(context.Context) (undo, e
 		return t, func(context.Context) (undo, error) {
 			p := slot.process()
 			if p.ended() {
-				return nil, nil // by itself, which Stop reports
+				return nil, errNothing
 			}
 			p.kill()
 			return func(context.Context) error { return c.start(slot) }, nil

@@ -48,6 +48,7 @@ type World struct {
 	busy    map[target]bool
 	undo    map[fault.Step]func(context.Context) error
 	done    map[fault.Kind]int
+	many    bool // several servers may have a fault at once
 }
 
 // Open starts the servers.
@@ -85,6 +86,19 @@ func (w *World) Close() error {
 // Admin implements [run.World].
 func (w *World) Admin(ctx context.Context) (*gazoo.Client, error) {
 	return gazoo.Connect(ctx, w.ensemble.Hosts())
+}
+
+// FailMany lets several servers fail at once, before they are whole again, or forbids it, as at first.
+func (w *World) FailMany(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.many = on
+}
+
+func (w *World) mayFailMany() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.many
 }
 
 // Log tells whoever wants to know of each fault.

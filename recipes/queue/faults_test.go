@@ -389,3 +389,32 @@ func TestUndecodableItems(t *testing.T) {
 		`)
 	})
 }
+
+// An item's consumer ends it while no server answers, and its session is presumed expired over that. When the session
+// comes back the lock must not come back with it: nobody else could ever have the item.
+func TestConsumeInASessionThatComesBack(t *testing.T) {
+	for name, end := range map[string]func(*queue.Item[string], context.Context) error{
+		"consume": (*queue.Item[string]).Consume, "requeue": (*queue.Item[string]).Requeue,
+	} {
+		t.Run(name, func(t *testing.T) {
+			recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+				zk := recipetest.Client(t, srv)
+				q := newLocking(t, zk, path)
+				mustPut(t, q, "x")
+				item, session := mustTake(t, q), zk.SessionID()
+				srv.Stop()
+				synctest.Wait() // the client knows: what it is asked for is not sent
+				if err := end(item, t.Context()); !errors.Is(err, queue.ErrLost) {
+					t.Fatalf("%s = %v, want ErrLost when the session is presumed expired", name, err)
+				}
+				srv.Restart(zktest.KeepData)
+				again := mustTake(t, q)
+				if again.Value != "x" || zk.SessionID() != session {
+					t.Errorf("took %q in session %x, want x in session %x, which came back", again.Value, zk.SessionID(), session)
+				}
+				mustConsume(t, again)
+				recipetest.WaitChildren(t, zk, path+"/taken", 0)
+			})
+		})
+	}
+}

@@ -192,6 +192,7 @@ func (i *Item[T]) commit(ctx context.Context, change func(*gazoo.Txn)) error {
 			i.lock.discard()
 			return fmt.Errorf("%w: %w", ErrLost, err)
 		case gazoo.SessionLost(err) && doubt == nil && !gazoo.MaybeApplied(err):
+			i.lock.discard() // a session that was merely presumed expired may come back
 			return fmt.Errorf("%w: %w", ErrLost, err)
 		case gazoo.SessionLost(err):
 			i.lock.discard()

@@ -156,8 +156,10 @@ func (m *manager) nextTick() time.Time {
 	}
 	t, st := m.timeout(), m.c.clock.now()
 	if m.live {
-		sent, waiting := m.c.send.sentLast()
-		earlier(t/3 - st.since(sent))
+		sent, waiting, pings := m.c.send.sentLast()
+		if pings { // none is sent any more while the client closes, and none is ever due
+			earlier(t/3 - st.since(sent))
+		}
 		if waiting {
 			earlier(2*t/3 - st.since(m.link.heard.load()))
 		}
@@ -179,7 +181,7 @@ func (m *manager) tick() {
 	m.ticked = time.Time{}
 	t, now := m.timeout(), m.c.clock.now()
 	if m.live {
-		sent, waiting := m.c.send.sentLast()
+		sent, waiting, pings := m.c.send.sentLast()
 		silence := now.since(m.link.heard.load())
 		switch {
 		case waiting && silence >= 2*t/3 && late < t/6:
@@ -188,7 +190,7 @@ func (m *manager) tick() {
 			// This process was paused: answers may lie in the socket. One more look, after the
 			// reader had a chance.
 			m.link.heard.store(stamp{now.mono - int64(t/2), now.wall - int64(t/2)})
-		case now.since(sent) >= t/3:
+		case pings && now.since(sent) >= t/3:
 			m.ping()
 		}
 	} else if m.idle() && !time.Now().Before(m.retryAt) {

@@ -337,9 +337,9 @@ func (s *sender) unqueue(cl *call) {
 }
 
 // sentLast returns when something was put on the wire last, and whether anything there is
-// still unanswered.
-func (s *sender) sentLast() (stamp, bool) {
+// still unanswered, and whether pings are taken.
+func (s *sender) sentLast() (sent stamp, waiting, pings bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lastSend, s.link != nil && (s.link.pending.len() > 0 || len(s.link.auths) > 0)
+	return s.lastSend, s.link != nil && (s.link.pending.len() > 0 || len(s.link.auths) > 0), s.ended == nil
 }

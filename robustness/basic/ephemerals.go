@@ -16,7 +16,12 @@ import (
 // that session sees it, and gone when a server has said that the session is over. It never belongs to another session, and
 // nothing is made in a session that is over.
 func Ephemerals() *program.Program {
-	return &program.Program{Name: "ephemerals", Setup: made("/all"), Client: ephemeralsClient, Final: ephemeralsFinal, Check: checkEphemerals}
+	return &program.Program{
+		Name: "ephemerals", Setup: made("/all"), Client: ephemeralsClient, Final: ephemeralsFinal, Check: checkEphemerals,
+		// A leader that has been cut off hears of no session that is not its own client's, and says that it is over, while
+		// the next leader lets it live on.
+		Needs: program.Needs{OneLeader: true},
+	}
 }
 
 // The kinds of operations. The Key is the znode's.

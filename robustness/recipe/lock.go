@@ -116,12 +116,21 @@ func lockHeld(ctx context.Context, e *program.Env, zk *gazoo.Client, h *lock.Hel
 		fence(writing, e, h.Txn(), writeIn{Token: in.Token})
 	}
 	cancel()
-	alive := note.keep(ctx, upTo(e, minHold, maxHold))
+	alive := note.keep(ctx, holdTime(e))
 	note.end()
 	if !alive && !in.Shared {
 		tooLate(e, zk, h.Path(), h.Txn(), in.Token)
 	}
 	release(e, zk, h.Release)
+}
+
+// holdTime is how long a lock is held: sometimes longer than a session lives that is cut off, since only then it shows
+// whether its loss is noticed.
+func holdTime(e *program.Env) time.Duration {
+	if e.Rand.IntN(40) == 0 {
+		return upTo(e, minHold, max(maxHold, 2*e.Session))
+	}
+	return upTo(e, minHold, maxHold)
 }
 
 // tooLate tries to write when what guards the writes has been lost: in the session that held it, and in whichever there

@@ -2,6 +2,9 @@ package sim
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/gazoo-zk/gazoo/internal/faultproxy"
@@ -128,16 +131,17 @@ func (w *World) hit(p *process, s fault.Step) (undo func()) {
 				panic(err) // it has worked with the same settings before
 			}
 		}
-	case fault.Expire, fault.DropReply:
+	case fault.Expire:
+		for _, id := range l.sessions() {
+			l.env.Expiry(id)
+			w.srv.ExpireSession(id)
+		}
+	case fault.DropReply:
 		ids := l.sessions()
 		if len(ids) == 0 {
 			return nil
 		}
 		id := ids[s.Bytes%len(ids)]
-		if s.Kind == fault.Expire {
-			w.srv.ExpireSession(id)
-			return nil
-		}
 		h := w.srv.Add(zktest.Rule{
 			Match: zktest.Match{Op: zktest.OpWrite, Session: id}, Do: zktest.DropReply(), Times: 1,
 		})
@@ -163,9 +167,8 @@ func (w *World) hitDurable(ctx context.Context, s fault.Step) (undo func()) {
 	if down {
 		return nil
 	}
-	// A server that has lost its data, as far as package zktest knows, reads what is on the disk.
 	restart := func() {
-		w.srv.Restart(zktest.LoseData)
+		w.revive()
 		w.mu.Lock()
 		w.down = false
 		w.mu.Unlock()
@@ -194,5 +197,36 @@ func (w *World) hitDurable(ctx context.Context, s fault.Step) (undo func()) {
 	w.mu.Lock()
 	w.down = false
 	w.mu.Unlock()
+	return nil
+}
+
+// revive starts the durable server again. When it does not start with what is on the disk, that is a violation, and it
+// goes on with nothing.
+func (w *World) revive() {
+	err := w.restart()
+	if err == nil {
+		return
+	}
+	w.mu.Lock()
+	w.failed = append(w.failed, fmt.Errorf("the server does not start again: %w", err))
+	w.mu.Unlock()
+	dir := filepath.Join(dataDir, "version-2")
+	names, err := w.disk.ReadDir(dir)
+	for _, name := range names {
+		err = errors.Join(err, w.disk.Remove(filepath.Join(dir, name)))
+	}
+	if err := errors.Join(err, w.restart()); err != nil {
+		panic(err) // not even with nothing
+	}
+}
+
+func (w *World) restart() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	// A server that has lost its data, as far as package zktest knows, reads what is on the disk.
+	w.srv.Restart(zktest.LoseData)
 	return nil
 }

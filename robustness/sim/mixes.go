@@ -42,6 +42,8 @@ func Mixes() []Mix {
 		mix("links", Memory, s/4, 8, links...),
 		mix("servers", Memory, 2*s, 2, append(ends, cut, drop)...),
 		mix("sessions", Memory, s/2, 6, expire, kill, drop, cut, lag, of(fault.BlackHole, 2, 3*s, 12*s)),
+		// Long enough for sessions to end at the servers while their clients know nothing but the time.
+		mix("silence", Memory, s, 4, of(fault.BlackHole, 2, 5*s, 12*s), of(fault.StallUp, 1, 5*s, 12*s), of(fault.StallDown, 1, 5*s, 12*s), drop),
 		mix("everything", Memory, s/2, 6, all...),
 		mix("disk", Durable, 2*s, 3, append(disk, cut, drop, of(fault.Expire, 1, 0, 0), of(fault.KillClient, 1, s, 8*s))...),
 	}

@@ -34,6 +34,7 @@ type process struct {
 // life is a process from its start to its end.
 type life struct {
 	net    *network
+	env    *program.Env
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -53,13 +54,16 @@ func (p *process) start() error {
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	p.mu.Lock()
 	restarts := len(p.lives)
-	p.lives = append(p.lives, l)
 	p.mu.Unlock()
 	e := run.NewEnv(p.p, p.client, restarts, p.seed, p.w.Clock, func(op history.Op) { l.note(op, p.sink) })
+	l.env = e
 	e.Session = SessionTimeout
 	e.Connect = func(ctx context.Context, opts ...gazoo.Option) (*gazoo.Client, error) {
 		return l.connect(ctx, p.w.srv.Addr()+p.root, opts)
 	}
+	p.mu.Lock()
+	p.lives = append(p.lives, l)
+	p.mu.Unlock()
 	go func() {
 		defer close(l.done)
 		l.err = p.p.Client(l.ctx, e)

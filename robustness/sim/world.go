@@ -45,10 +45,11 @@ type World struct {
 	last  atomic.Int64  // reading of the clock
 	turn  chan struct{} // is held while servers start and stop
 
-	mu    sync.Mutex // guards the fields below
-	procs []*process // by target
-	undo  map[fault.Step]func()
-	down  bool // the durable server is meant to be down
+	mu     sync.Mutex // guards the fields below
+	procs  []*process // by target
+	undo   map[fault.Step]func()
+	down   bool    // the durable server is meant to be down
+	failed []error // violations of the world's own
 }
 
 // New makes a world. The caller closes it before the bubble ends.
@@ -111,22 +112,27 @@ func (w *World) Launch(_ context.Context, root string, programs []*program.Progr
 			return nil, err
 		}
 	}
-	return clients(procs), nil
+	return &clients{w, procs}, nil
 }
 
-type clients []*process
+type clients struct {
+	w     *World
+	procs []*process
+}
 
-// Stop tells all programs to let go.
-func (all clients) Stop(ctx context.Context) (errs []error) {
-	for _, p := range all {
+// Stop tells all programs to let go. Their errors come with those of the world.
+func (c *clients) Stop(ctx context.Context) (errs []error) {
+	for _, p := range c.procs {
 		p.stop()
 	}
-	for _, p := range all {
+	for _, p := range c.procs {
 		if err := p.wait(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("%s, client %d: %w", p.p.Name, p.client, err))
 		}
 	}
-	return errs
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	return append(errs, c.w.failed...)
 }
 
 // Heal ends all faults.

@@ -120,12 +120,14 @@ func latched(ctx context.Context, e *program.Env, zk *gazoo.Client, latch *elect
 // lead leads for a while and reports whether it still does. The token and the session are those of a lock.
 func lead(ctx context.Context, e *program.Env, zk *gazoo.Client, l *election.Leadership) bool {
 	note := hold(e, seat, holdIn{Token: l.Token(), Session: l.Session().ID()}, l.Err)
+	act := asking(zk)
 	if e.Rand.IntN(2) == 0 {
-		writing, cancel := context.WithTimeout(ctx, maxHold)
-		fence(writing, e, l.Txn(), writeIn{Token: l.Token()})
-		cancel()
+		act = func(ctx context.Context) {
+			fence(ctx, e, l.Txn(), writeIn{Token: l.Token()})
+			asking(zk)(ctx)
+		}
 	}
-	alive := note.keep(ctx, upTo(e, minHold, maxHold))
+	alive := note.keep(ctx, upTo(e, minHold, maxHold)) && note.during(e.Session, act)
 	note.end()
 	if !alive {
 		tooLate(e, zk, l.Path(), l.Txn(), l.Token())

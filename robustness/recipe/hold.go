@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gazoo-zk/gazoo"
 	"github.com/gazoo-zk/gazoo/robustness/history"
 	"github.com/gazoo-zk/gazoo/robustness/program"
 )
@@ -78,6 +79,34 @@ func (h *holding) keep(ctx context.Context, d time.Duration) bool {
 		}
 	}
 	return false
+}
+
+// during does something while it is held, and looks as long as that takes: a holder that gets no answer holds on, beyond
+// the end of its session, unless it hears of that. It reports whether it is still held.
+func (h *holding) during(session time.Duration, do func(ctx context.Context)) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*session)
+	defer cancel()
+	done := make(chan struct{})
+	go func() { defer close(done); do(ctx) }()
+	alive := true
+	for ctx.Err() == nil {
+		if alive = h.look(); !alive {
+			cancel()
+			break
+		}
+		select {
+		case <-done:
+			return h.look()
+		case <-time.After(look):
+		}
+	}
+	<-done
+	return alive
+}
+
+// asking is what holders do that write nothing: they wait for an answer.
+func asking(zk *gazoo.Client) func(context.Context) {
+	return func(ctx context.Context) { zk.Retry(ctx, func(ctx context.Context) error { return zk.Sync(ctx, "/") }) }
 }
 
 // end notes that the holder does not look any more. Call it before anything that lets go.

@@ -111,12 +111,14 @@ func cancelable(ctx context.Context, e *program.Env, do func(context.Context) er
 func lockHeld(ctx context.Context, e *program.Env, zk *gazoo.Client, h *lock.Held, key string, in holdIn) {
 	in.Token, in.Session = h.Token(), h.Session().ID()
 	note := hold(e, key, in, h.Err)
-	writing, cancel := context.WithTimeout(ctx, maxHold)
+	act := asking(zk)
 	if !in.Shared && e.Rand.IntN(2) == 0 {
-		fence(writing, e, h.Txn(), writeIn{Token: in.Token})
+		act = func(ctx context.Context) {
+			fence(ctx, e, h.Txn(), writeIn{Token: in.Token})
+			asking(zk)(ctx)
+		}
 	}
-	cancel()
-	alive := note.keep(ctx, holdTime(e))
+	alive := note.keep(ctx, holdTime(e)) && note.during(e.Session, act)
 	note.end()
 	if !alive && !in.Shared {
 		tooLate(e, zk, h.Path(), h.Txn(), in.Token)

@@ -117,7 +117,9 @@ func (m *life) wantClaim(ctx context.Context, e *program.Env) {
 			}
 			return nil
 		})
-		note.keep(ctx, upTo(e, minHold, maxHold))
+		if note.keep(ctx, upTo(e, minHold, maxHold)) {
+			note.during(e.Session, asking(m.zk))
+		}
 		note.end()
 	}
 	if e.Rand.IntN(4) > 0 {

@@ -91,7 +91,9 @@ func put(ctx context.Context, e *program.Env, i int, do func(context.Context, st
 // work is what a consumer does with an item: most of the time it consumes it, also one that it has lost.
 func work(ctx context.Context, e *program.Env, zk *gazoo.Client, item *queue.Item[string]) {
 	note := hold(e, item.Value, holdIn{Token: item.Token(), Session: item.Session().ID()}, item.Err)
-	note.keep(ctx, upTo(e, minHold, maxHold))
+	if note.keep(ctx, upTo(e, minHold, maxHold)) {
+		note.during(e.Session, asking(zk))
+	}
 	note.end()
 	end := func(what string, do func(context.Context) error) {
 		ctx, cancel := context.WithTimeout(context.Background(), upTo(e, 10*time.Millisecond, 5*time.Second))

@@ -74,7 +74,9 @@ func rwProgram(name string, needs program.Needs, opts ...lock.Option) *program.P
 // downgrade holds the write lock for a while, and then the read lock in its place.
 func downgrade(ctx context.Context, e *program.Env, zk *gazoo.Client, h *lock.Held) {
 	note := hold(e, "/lock", holdIn{Token: h.Token(), Session: h.Session().ID()}, h.Err)
-	note.keep(ctx, upTo(e, minHold, maxHold))
+	if note.keep(ctx, upTo(e, minHold, maxHold)) {
+		note.during(e.Session, asking(zk))
+	}
 	note.end()
 	patience, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -165,7 +167,9 @@ func usePermits(ctx context.Context, e *program.Env, zk *gazoo.Client, s *lock.S
 		return err
 	}
 	note := hold(e, "/permits", holdIn{N: 2, Shared: true, Session: g.Members()[0].Session().ID()}, g.Err)
-	note.keep(ctx, upTo(e, minHold, maxHold))
+	if note.keep(ctx, upTo(e, minHold, maxHold)) {
+		note.during(e.Session, asking(zk))
+	}
 	note.end()
 	release(e, zk, g.Release)
 	return nil

@@ -178,7 +178,7 @@ func TestReplay(t *testing.T) {
 	text := os.Getenv("GAZOO_ROBUSTNESS_SCHEDULE")
 	if text == "" {
 		m, _ := sim.MixOf("everything")
-		text = m.Make(1, 20*time.Second, all).String()
+		text = m.Make(1, 20*time.Second, share(all, 0)).String()
 	}
 	c, err := sim.ParseCase(text)
 	if err != nil {

@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"internal/faultproxy": nil,
 	"internal/testcert":   nil,
 	"internal/leak":       nil,
+	"internal/histogram":  nil,
 	"internal/child":      nil,
 	"internal/rawzk":      {"zkproto"},
 	"internal/crashload":  {"", "internal/ztree", "zkproto"}, // the root package is its client

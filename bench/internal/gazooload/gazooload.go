@@ -20,12 +20,15 @@ const sessionTimeout = 30 * time.Second
 func connect(ctx context.Context, s *load.Spec) (*gazoo.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return gazoo.Connect(ctx, s.Hosts, gazoo.WithSessionTimeout(sessionTimeout))
+	return gazoo.Connect(ctx, s.Hosts, gazoo.WithSessionTimeout(sessionTimeout), gazoo.WithMaxReply(64<<20))
 }
 
 func open(ctx context.Context, s *load.Spec) (_ *load.Job, err error) {
-	if s.Op == load.Connect {
+	switch s.Op {
+	case load.Connect:
 		return connects(ctx, s), nil
+	case load.Fanout:
+		return nil, load.ErrCannot
 	}
 	var clients []*gazoo.Client
 	closeAll := func() error {
@@ -57,7 +60,7 @@ func open(ctx context.Context, s *load.Spec) (_ *load.Job, err error) {
 		return job, err
 	}
 	for _, zk := range clients {
-		if s.Mode == load.Pipelined {
+		if s.Async() {
 			job.Workers = append(job.Workers, pipelined(ctx, s, zk))
 			continue
 		}
@@ -86,7 +89,6 @@ func sync(ctx context.Context, s *load.Spec, zk *gazoo.Client) func(*load.Meter)
 			}
 		}
 	case load.Set:
-		path := (&load.Spec{Op: load.Get, Size: s.Size}).Path()
 		call = func() error {
 			_, err := zk.Set(ctx, path, data, gazoo.AnyVersion)
 			return err
@@ -168,24 +170,30 @@ func pipelined(ctx context.Context, s *load.Spec, zk *gazoo.Client) func(*load.M
 	path, data, async := s.Path(), s.Data(), zk.Async()
 	switch s.Op {
 	case load.Set:
-		path := (&load.Spec{Op: load.Get, Size: s.Size}).Path()
-		return pipeline(ctx, s, func() gazoo.Future[gazoo.Stat] { return async.Set(ctx, path, data, gazoo.AnyVersion) })
+		return pipeline(ctx, s, func(int) gazoo.Future[gazoo.Stat] { return async.Set(ctx, path, data, gazoo.AnyVersion) })
 	case load.Exists:
-		return pipeline(ctx, s, func() gazoo.Future[gazoo.Presence] { return async.Exists(ctx, path) })
+		return pipeline(ctx, s, func(int) gazoo.Future[gazoo.Presence] { return async.Exists(ctx, path) })
 	case load.Create:
 		opts := createOptions(s)
-		return pipeline(ctx, s, func() gazoo.Future[gazoo.Created] { return async.Create(ctx, path, data, opts...) })
+		return pipeline(ctx, s, func(int) gazoo.Future[gazoo.Created] { return async.Create(ctx, path, data, opts...) })
 	case load.Children:
-		return pipeline(ctx, s, func() gazoo.Future[gazoo.Directory] { return async.Children(ctx, path) })
+		return pipeline(ctx, s, func(int) gazoo.Future[gazoo.Directory] { return async.Children(ctx, path) })
 	case load.Multi:
 		txn := transactions(s)
-		return pipeline(ctx, s, func() gazoo.Future[[]gazoo.TxnResult] { return async.Commit(ctx, txn(zk)) })
+		return pipeline(ctx, s, func(int) gazoo.Future[[]gazoo.TxnResult] { return async.Commit(ctx, txn(zk)) })
 	}
-	return pipeline(ctx, s, func() gazoo.Future[gazoo.Node] { return async.Get(ctx, path) })
+	if s.Mode == load.PipelinedInto {
+		bufs := make([][]byte, s.InFlight)
+		for i := range bufs {
+			bufs[i] = make([]byte, 0, s.Size)
+		}
+		return pipeline(ctx, s, func(slot int) gazoo.Future[gazoo.Node] { return async.GetInto(ctx, path, bufs[slot]) })
+	}
+	return pipeline(ctx, s, func(int) gazoo.Future[gazoo.Node] { return async.Get(ctx, path) })
 }
 
 // pipeline waits for the oldest call and makes a new one, in turn: replies come in the order of the requests.
-func pipeline[T any](ctx context.Context, s *load.Spec, submit func() gazoo.Future[T]) func(*load.Meter) error {
+func pipeline[T any](ctx context.Context, s *load.Spec, submit func(slot int) gazoo.Future[T]) func(*load.Meter) error {
 	type call struct {
 		future gazoo.Future[T]
 		since  time.Duration
@@ -194,7 +202,7 @@ func pipeline[T any](ctx context.Context, s *load.Spec, submit func() gazoo.Futu
 		flight := make([]call, s.InFlight)
 		for i := range flight {
 			since := m.Begin()
-			flight[i] = call{submit(), since}
+			flight[i] = call{submit(i), since}
 		}
 		end := func(c *call) error {
 			_, err := c.future.Wait(ctx)
@@ -221,7 +229,7 @@ func pipeline[T any](ctx context.Context, s *load.Spec, submit func() gazoo.Futu
 				return nil
 			}
 			c.since = m.Begin()
-			c.future = submit()
+			c.future = submit(i)
 		}
 	}
 }

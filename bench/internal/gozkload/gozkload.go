@@ -54,7 +54,7 @@ func finish(c *zk.Conn, events <-chan zk.Event) error {
 }
 
 func open(ctx context.Context, s *load.Spec) (*load.Job, error) {
-	if s.Mode == load.Into {
+	if s.Into() || s.Op == load.Fanout {
 		return nil, load.ErrCannot
 	}
 	if s.Op == load.Connect {
@@ -111,7 +111,6 @@ func worker(s *load.Spec, c *zk.Conn) func(*load.Meter) error {
 			return err
 		}
 	case load.Set:
-		path := (&load.Spec{Op: load.Get, Size: s.Size}).Path()
 		call = func() error {
 			_, err := c.Set(path, data, -1)
 			return err

@@ -25,6 +25,7 @@ const (
 	Watch     = "watch"     // -names watches are set, then all fired; an operation is an event
 	Connect   = "connect"   // a session is opened and closed
 	Reconnect = "reconnect" // the connection is cut under -names watches; the canned server only
+	Fanout    = "fanout"    // -names connections watch one znode, which is set; an operation is an event; raw only
 )
 
 // Modes of the flag -mode.
@@ -32,6 +33,8 @@ const (
 	Sync      = "sync"      // -goroutines callers of blocking calls
 	Pipelined = "pipelined" // -inflight asynchronous calls
 	Into      = "into"      // as sync, into the caller's buffer
+	// PipelinedInto is both: asynchronous, each call into a buffer of its own.
+	PipelinedInto = "pipelined-into"
 )
 
 // Spec is a load.
@@ -55,8 +58,8 @@ type Spec struct {
 // AddTo defines the flags.
 func (s *Spec) AddTo(fs *flag.FlagSet) {
 	fs.StringVar(&s.Hosts, "hosts", "127.0.0.1:2181", "servers to connect to")
-	fs.StringVar(&s.Op, "op", Get, "get, set, exists, create, children, multi, watch, connect or reconnect")
-	fs.StringVar(&s.Mode, "mode", Sync, "sync, pipelined or into (get into the caller's buffer)")
+	fs.StringVar(&s.Op, "op", Get, "get, set, exists, create, children, multi, watch, connect, reconnect or fanout")
+	fs.StringVar(&s.Mode, "mode", Sync, "sync, pipelined, into (get into the caller's buffer) or pipelined-into")
 	fs.IntVar(&s.Size, "size", 100, "bytes of data")
 	fs.IntVar(&s.Names, "names", 100, "children of a listing, creates of a multi, watched paths")
 	fs.IntVar(&s.InFlight, "inflight", 1, "asynchronous calls in flight on each connection")
@@ -71,8 +74,8 @@ func (s *Spec) AddTo(fs *flag.FlagSet) {
 }
 
 var (
-	ops   = []string{Get, Set, Exists, Create, Children, Multi, Watch, Connect, Reconnect}
-	modes = []string{Sync, Pipelined, Into}
+	ops   = []string{Get, Set, Exists, Create, Children, Multi, Watch, Connect, Reconnect, Fanout}
+	modes = []string{Sync, Pipelined, Into, PipelinedInto}
 )
 
 // check validates the load and fills in what was left open.
@@ -82,8 +85,8 @@ func (s *Spec) check() error {
 		return fmt.Errorf("-op %s: not one of %v", s.Op, ops)
 	case !slices.Contains(modes, s.Mode):
 		return fmt.Errorf("-mode %s: not one of %v", s.Mode, modes)
-	case s.Mode == Into && s.Op != Get:
-		return errors.New("-mode into goes with -op get")
+	case s.Into() && s.Op != Get:
+		return fmt.Errorf("-mode %s goes with -op get", s.Mode)
 	case min(s.InFlight, s.Goroutines, s.Conns) < 1:
 		return errors.New("-inflight, -goroutines and -conns must be positive")
 	case min(s.Size, s.Names, s.Sample) < 0:
@@ -101,6 +104,12 @@ func (s *Spec) check() error {
 	}
 	return nil
 }
+
+// Into reports whether gets go into a buffer of the caller's.
+func (s *Spec) Into() bool { return s.Mode == Into || s.Mode == PipelinedInto }
+
+// Async reports whether calls are asynchronous.
+func (s *Spec) Async() bool { return s.Mode == Pipelined || s.Mode == PipelinedInto }
 
 // Callers is how many calls are to be in flight on a connection, for clients that have one way only.
 func (s *Spec) Callers() int { return max(s.Goroutines, s.InFlight) }

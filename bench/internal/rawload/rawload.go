@@ -20,11 +20,14 @@ import (
 var Client = load.Client{Name: "raw", Open: open}
 
 func open(ctx context.Context, s *load.Spec) (*load.Job, error) {
-	if s.Op == load.Reconnect {
+	if s.Op == load.Reconnect || s.Into() {
 		return nil, load.ErrCannot
 	}
-	if s.Op == load.Connect {
+	switch s.Op {
+	case load.Connect:
 		return connects(ctx, s), nil
+	case load.Fanout:
+		return fanout(ctx, s)
 	}
 	job := &load.Job{}
 	var conns []*conn
@@ -61,7 +64,6 @@ func request(s *load.Spec) []byte {
 	}
 	switch s.Op {
 	case load.Set:
-		path := (&load.Spec{Op: load.Get, Size: s.Size}).Path()
 		return frame(zkproto.OpSetData, zkproto.SetDataRequest{Path: path, Data: s.Data(), Version: -1}.AppendTo(nil))
 	case load.Exists:
 		return frame(zkproto.OpExists, zkproto.PathWatchRequest{Path: path}.AppendTo(nil))

@@ -75,6 +75,16 @@ func (s Snapshot) Since(before Snapshot) Snapshot {
 	return diff
 }
 
+// Plus returns both together, for histograms of several things.
+func (s Snapshot) Plus(other Snapshot) Snapshot {
+	sum := Snapshot{counts: make([]uint64, buckets), total: s.total + other.total}
+	copy(sum.counts, s.counts)
+	for i, n := range other.counts {
+		sum.counts[i] += n
+	}
+	return sum
+}
+
 // Count returns how many durations there are.
 func (s Snapshot) Count() uint64 { return s.total }
 

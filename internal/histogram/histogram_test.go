@@ -84,6 +84,20 @@ func TestSince(t *testing.T) {
 	}
 }
 
+func TestPlus(t *testing.T) {
+	var a, b Histogram
+	a.Record(time.Millisecond)
+	b.Record(time.Second)
+	b.Record(time.Millisecond)
+	sum := Snapshot{}.Plus(a.Snapshot()).Plus(b.Snapshot())
+	if sum.Count() != 3 || sum.Max() < time.Second || sum.Quantile(0.66) > 1010*time.Microsecond {
+		t.Errorf("Plus: %d values, two thirds up to %v, all up to %v", sum.Count(), sum.Quantile(0.66), sum.Max())
+	}
+	if a.Snapshot().Count() != 1 {
+		t.Error("Plus has changed what it was given")
+	}
+}
+
 func TestRecordFromManyGoroutines(t *testing.T) {
 	var h Histogram
 	var wg sync.WaitGroup

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/acl"
+	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/bench"
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/config"
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/count"
 	"github.com/gazoo-zk/gazoo/cmd/gazoo/internal/cli/create"
@@ -78,7 +79,7 @@ func NewRoot(e *env.Env) *cobra.Command {
 		count.NewCmd(e), ephemerals.NewCmd(e), get.NewCmd(e), ls.NewCmd(e), stat.NewCmd(e),
 		tree.NewCmd(e), watch.NewCmd(e), whoami.NewCmd(e),
 		acl.NewCmd(e), create.NewCmd(e), rm.NewCmd(e), set.NewCmd(e),
-		config.NewCmd(e), sync.NewCmd(e), serve.NewCmd(e), words.NewCmd(e), words.NewRuokCmd(e),
+		bench.NewCmd(e), config.NewCmd(e), sync.NewCmd(e), serve.NewCmd(e), words.NewCmd(e), words.NewRuokCmd(e),
 		demo.NewCmd(e), version.NewCmd(e),
 	)
 	return root

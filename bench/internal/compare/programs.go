@@ -63,9 +63,7 @@ func sources(ctx context.Context) (string, error) {
 var peers = map[string]func(ctx context.Context, src, bin string) ([]string, error){
 	Java: func(ctx context.Context, src, bin string) ([]string, error) {
 		const classes = "/usr/share/java/zookeeper.jar:/usr/share/java/zookeeper-jute.jar:/usr/share/java/slf4j-api.jar:" +
-			"/usr/share/java/slf4j-nop.jar:/usr/share/java/netty-handler.jar:/usr/share/java/netty-common.jar:" +
-			"/usr/share/java/netty-transport.jar:/usr/share/java/netty-buffer.jar:/usr/share/java/netty-resolver.jar:" +
-			"/usr/share/java/netty-codec.jar"
+			"/usr/share/java/slf4j-nop.jar:/usr/share/java/netty-all.jar"
 		out := filepath.Join(bin, "load-java")
 		if err := compile(ctx, "javac", "-d", out, "-cp", classes, filepath.Join(src, "java", "Load.java")); err != nil {
 			return nil, err

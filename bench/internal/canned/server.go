@@ -100,6 +100,14 @@ func (s *Server) Close() error {
 // Count returns how many requests of a kind were answered. Replies on their way count.
 func (s *Server) Count(op zkproto.OpCode) int64 { return s.counts[uint8(op)].Load() }
 
+// Total returns how many requests of any kind were answered.
+func (s *Server) Total() (n int64) {
+	for i := range s.counts {
+		n += s.counts[i].Load()
+	}
+	return n
+}
+
 func (s *Server) accept() {
 	for {
 		nc, err := s.ln.Accept()

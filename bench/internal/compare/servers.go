@@ -75,12 +75,16 @@ func (r *Runner) server(ctx context.Context, kind string) (*server, error) {
 	return s, nil
 }
 
+// maxSessionTimeout is what the replay asks for, which sends no pings.
+const maxSessionTimeout = 10 * time.Minute
+
 // apache starts Apache ZooKeeper as people run it.
 func (r *Runner) apache(disk bool) (*server, error) {
 	e, err := ensemble.Start(ensemble.Config{
 		Dir: filepath.Join(r.Dir, fmt.Sprintf("apache-%v", disk)), ForceSync: disk, JVM: []string{"-Xmx2g"},
-		Properties:       map[string]string{"maxClientCnxns": "0"},
-		SystemProperties: map[string]string{"zookeeper.preAllocSize": "65536"},
+		MaxSessionTimeout: maxSessionTimeout,
+		Properties:        map[string]string{"maxClientCnxns": "0"},
+		SystemProperties:  map[string]string{"zookeeper.preAllocSize": "65536"},
 	})
 	if err != nil {
 		return nil, err
@@ -89,7 +93,7 @@ func (r *Runner) apache(disk bool) (*server, error) {
 }
 
 func (r *Runner) embedded(ctx context.Context, dir string) (*server, error) {
-	args := []string{"serve", "--listen", "127.0.0.1:0", "--max-client-conns", "0"}
+	args := []string{"serve", "--listen", "127.0.0.1:0", "--max-client-conns", "0", "--max-session-timeout", maxSessionTimeout.String()}
 	if dir != "" {
 		args = append(args, "--dir", dir)
 	}

@@ -3,6 +3,7 @@ package rawload
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/gazoo-zk/gazoo/bench/internal/load"
@@ -10,33 +11,12 @@ import (
 )
 
 // fanout has one znode watched by many connections, and changed by one more.
-func fanout(ctx context.Context, s *load.Spec) (_ *load.Job, err error) {
-	watchers := make([]*conn, 0, s.Names)
-	job := &load.Job{Close: func() error {
-		var errs []error
-		for _, c := range watchers {
-			errs = append(errs, c.close())
-		}
-		return errors.Join(errs...)
-	}}
-	defer func() {
-		if err != nil {
-			job.Close()
-		}
-	}()
-	for range s.Names {
-		c, err := dial(ctx, s.Hosts)
-		if err != nil {
-			return nil, err
-		}
-		c.buf = make([]byte, 4<<10)
-		watchers = append(watchers, c)
-	}
-	writer, err := dial(ctx, s.Hosts)
+func fanout(ctx context.Context, s *load.Spec) (*load.Job, error) {
+	all, err := dialAll(ctx, s.Hosts, s.Names+1)
 	if err != nil {
 		return nil, err
 	}
-	all := append(watchers, writer)
+	writer := all[s.Names]
 	watch := frame(zkproto.OpGetData, zkproto.PathWatchRequest{Path: s.Path(), Watch: true}.AppendTo(nil))
 	set := frame(zkproto.OpSetData, zkproto.SetDataRequest{Path: s.Path(), Data: s.Data(), Version: -1}.AppendTo(nil))
 
@@ -51,14 +31,12 @@ func fanout(ctx context.Context, s *load.Spec) (_ *load.Job, err error) {
 			}
 		}()
 	}
-	watchers = all // to be closed
-	end := job.Close
-	job.Close = func() error {
+	job := &load.Job{Close: func() error {
 		for _, turn := range turns {
 			close(turn)
 		}
-		return end()
-	}
+		return closeAll(all)
+	}}
 	// each waits for a frame on the connections, after what is sent.
 	each := func(conns int, send func() error) error {
 		for i := range conns {
@@ -93,4 +71,47 @@ func fanout(ctx context.Context, s *load.Spec) (_ *load.Job, err error) {
 		}, err
 	}
 	return job, nil
+}
+
+// hands is how many goroutines open and close connections.
+const hands = 32
+
+// dialAll opens connections for small frames.
+func dialAll(ctx context.Context, addr string, n int) ([]*conn, error) {
+	all := make([]*conn, n)
+	err := byHands(n, func(i int) (err error) {
+		all[i], err = dialSized(ctx, addr, 4<<10)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, closeAll(all))
+	}
+	return all, nil
+}
+
+// closeAll closes the connections that there are.
+func closeAll(all []*conn) error {
+	return byHands(len(all), func(i int) error {
+		if all[i] == nil {
+			return nil
+		}
+		return all[i].close()
+	})
+}
+
+// byHands does something for each number below n, and returns the first error of each of those who do it.
+func byHands(n int, do func(i int) error) error {
+	errs := make([]error, hands)
+	var wg sync.WaitGroup
+	for k := range hands {
+		wg.Go(func() {
+			for i := k; i < n; i += hands {
+				if err := do(i); err != nil && errs[k] == nil {
+					errs[k] = err
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }

@@ -105,14 +105,19 @@ type conn struct {
 	skip int // bytes of a frame still to come
 }
 
-func dial(ctx context.Context, addr string) (*conn, error) {
+// sessionTimeout is longer than any load: nothing here sends pings.
+const sessionTimeout = 10 * time.Minute
+
+func dial(ctx context.Context, addr string) (*conn, error) { return dialSized(ctx, addr, 256<<10) }
+
+func dialSized(ctx context.Context, addr string, buffer int) (*conn, error) {
 	nc, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{nc: nc, buf: make([]byte, 256<<10)}
+	c := &conn{nc: nc, buf: make([]byte, buffer)}
 	b, mark := zkproto.BeginFrame(nil)
-	b = zkproto.ConnectRequest{TimeoutMS: 30_000, Password: make([]byte, 16), HasReadOnly: true}.AppendTo(b)
+	b = zkproto.ConnectRequest{TimeoutMS: int32(sessionTimeout.Milliseconds()), Password: make([]byte, 16), HasReadOnly: true}.AppendTo(b)
 	if _, err := nc.Write(zkproto.EndFrame(b, mark)); err != nil {
 		return nil, errors.Join(err, nc.Close())
 	}

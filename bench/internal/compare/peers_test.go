@@ -11,16 +11,17 @@ import (
 // TestPeers runs some loads with the programs in other languages, which have to count right. Where
 // a compiler or a library is missing they are left out, unless GAZOO_REQUIRE_ZOOKEEPER=1.
 func TestPeers(t *testing.T) {
-	srv, err := canned.Start("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer srv.Close()
-	r := &Runner{Dir: t.TempDir(), Rounds: 1, Duration: 50 * time.Millisecond, Warmup: 10 * time.Millisecond, Log: io.Discard}
-	r.servers = map[string]*server{Canned: {addr: srv.Addr(), stop: func() error { return nil }}}
-	defer r.Close()
 	for _, program := range []string{Java, C, Kazoo} {
 		t.Run(program, func(t *testing.T) {
+			t.Parallel()
+			srv, err := canned.Start("127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer srv.Close()
+			r := &Runner{Dir: t.TempDir(), Rounds: 1, Duration: 50 * time.Millisecond, Warmup: 10 * time.Millisecond, Log: io.Discard}
+			r.servers = map[string]*server{Canned: {addr: srv.Addr(), stop: func() error { return nil }}}
+			defer r.Close()
 			for _, op := range []string{"get", "multi", "watch"} {
 				l := Load{Name: op, Title: op, Flags: flags(op, "-names", "20"), Subjects: []Subject{
 					{Name: program, Program: program, Server: Canned, Flags: []string{"-inflight", "4"}},

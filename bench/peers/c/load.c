@@ -253,6 +253,7 @@ static void stream(void) {
 	forget();
 	before = take();
 	doze(duration);
+	while (ops == before.ops) doze(10000000);
 	after = take();
 	running = 0;
 	for (int i = 0; i < 10000 && outstanding > 0; i++) doze(1000000);

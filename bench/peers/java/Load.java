@@ -256,6 +256,9 @@ public final class Load {
         histogram = new Histogram();
         Mark before = new Mark();
         pause(nanos(flag("duration", "2s")));
+        while (ops.get() == before.done) {
+            pause(10_000_000);
+        }
         Mark after = new Mark();
         Histogram measured = histogram;
         running = false;

@@ -2,6 +2,23 @@ package recipe
 
 import "testing"
 
+// againBelow appends that a child comes, goes, and comes again as it was, with a new parent in between or without.
+func againBelow(s story, parent bool) story {
+	do := func(at int, path, kind string, before, after *nodeOut) {
+		s = s.op(0, "event", path, at, at, nil, eventOut{kind, before, after})
+	}
+	s = s.op(1, "create", "/tree/b", 440, 450, nodeIn{"6"}, nil).op(1, "delete", "/tree/b", 10, 20, nil, nil)
+	child := &nodeOut{"6", 30, 30, 0}
+	do(500, "/tree/b", "added", nil, child)
+	do(501, "/tree/b", "removed", child, nil)
+	if parent {
+		do(502, "/tree", "removed", &nodeOut{seed, 1, 1, 0}, nil)
+		do(503, "/tree", "added", nil, &nodeOut{"5", 20, 20, 0})
+	}
+	do(504, "/tree/b", "added", nil, child)
+	return s
+}
+
 func TestCheckCache(t *testing.T) {
 	n := func(value string, czxid, mzxid int64, version int32) *nodeOut {
 		return &nodeOut{value, czxid, mzxid, version}
@@ -30,6 +47,8 @@ func TestCheckCache(t *testing.T) {
 		{"a write in doubt", event(write(removed, "create", "/tree/a", "3", 400, 410, maybe), 420, "/tree/a", "added", nil, n("3", 9, 9, 0)), ""},
 		{"an event before the write is acknowledged", event(write(removed, "create", "/tree/a", "3", 400, 450), 420, "/tree/a", "added", nil, n("3", 9, 9, 0)), ""},
 		{"deleted and made again, seen as one", event(write(changed, "create", "/tree/a", "3", 400, 450), 420, "/tree/a", "changed", a2, n("3", 9, 9, 0)), ""},
+		{"its parent is another one", againBelow(write(write(removed, "delete", "/tree", "", 400, 410), "create", "/tree", "5", 420, 430), true), ""},
+		{"the same state again, and its parent is the same", againBelow(removed, false), "nothing goes back"},
 		{"converged", end(a2, a2, a2), ""},
 		{"its own write", own(changed, 7, a2), ""},
 		{"its own write, and a later one", own(changed, 6, a2), ""},

@@ -13,11 +13,14 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/leak"
 	"github.com/gazoo-zk/gazoo/robustness/history"
 	"github.com/gazoo-zk/gazoo/robustness/program"
 	"github.com/gazoo-zk/gazoo/robustness/run"
 	"github.com/gazoo-zk/gazoo/zktest"
 )
+
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // Each program runs for a while in virtual time, with random faults, and what it promises holds. Something has to
 // happen as well.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -415,6 +416,34 @@ func TestConsumeInASessionThatComesBack(t *testing.T) {
 				mustConsume(t, again)
 				recipetest.WaitChildren(t, zk, path+"/taken", 0)
 			})
+		})
+	}
+}
+
+// The time of a poll is over when the session is presumed expired, to the moment: as in a process that was stopped for
+// longer than both. It is the time that is told.
+func TestPollEndsWithTheSession(t *testing.T) {
+	for range 20 {
+		recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+			zk := recipetest.Client(t, srv)
+			locking, plain := newLocking(t, zk, path), newQueue(t, zk, "/plain")
+			mustPut(t, locking, "x")
+			mustConsume(t, mustTake(t, locking))
+			srv.Stall(zktest.BothWays)
+			d := zk.SessionTimeout() - zk.SessionTimeout()/10
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if _, err := locking.Poll(t.Context(), d); err != queue.ErrEmpty {
+					t.Errorf("Poll of a locking queue: %v, want ErrEmpty", err)
+				}
+			})
+			wg.Go(func() {
+				if _, err := plain.Poll(t.Context(), d); err != queue.ErrEmpty {
+					t.Errorf("Poll: %v, want ErrEmpty", err)
+				}
+			})
+			wg.Wait()
+			srv.Heal()
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
@@ -70,7 +69,7 @@ func (q *Locking[T]) get(ctx context.Context, what string, wait bool) (*Item[T],
 			return nil, err
 		case err == errRaced, err == errAgain:
 		default:
-			return nil, fmt.Errorf("%s %s: %w", what, q.path, err)
+			return nil, failed(ctx, what, q.path, err)
 		}
 	}
 }

@@ -103,6 +103,15 @@ func (q *Queue[T]) Items(ctx context.Context) iter.Seq2[T, error] {
 	}
 }
 
+// failed makes the error of a call. When its context has ended that is said too, whatever failed last, unless the error
+// has an item.
+func failed(ctx context.Context, what, path string, err error) error {
+	if !single(err) {
+		err = retry.Canceled(ctx, err)
+	}
+	return fmt.Errorf("%s %s: %w", what, path, err)
+}
+
 // single reports whether an error concerns one item alone.
 func single(err error) bool {
 	_, decode := errors.AsType[*DecodeError](err)
@@ -119,7 +128,7 @@ func (q *Queue[T]) get(ctx context.Context, what string, wait bool) (T, error) {
 		if err != nil {
 			var none T
 			if err != ErrEmpty {
-				err = fmt.Errorf("%s %s: %w", what, q.path, err)
+				err = failed(ctx, what, q.path, err)
 			}
 			return none, err
 		}

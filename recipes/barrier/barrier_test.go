@@ -115,7 +115,6 @@ func TestWaitDoesNotSleepThroughARemoval(t *testing.T) {
 	})
 }
 
-// A write to the barrier is no removal.
 // A server that has not heard of the barrier lets nobody pass.
 func TestWaitBehindALaggingServer(t *testing.T) {
 	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
@@ -132,6 +131,7 @@ func TestWaitBehindALaggingServer(t *testing.T) {
 	}, zktest.Endpoints(2))
 }
 
+// A write to the barrier is no removal.
 func TestWaitIgnoresData(t *testing.T) {
 	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
 		must(t, srv.Put("/b", ""))
@@ -380,4 +380,27 @@ func TestBadArguments(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A member whose server has not heard of another one waits for it all the same.
+func TestLeaveBehindALaggingServer(t *testing.T) {
+	recipetest.Bubble(t, func(t *testing.T, srv *zktest.Server) {
+		near := recipetest.Dial(t, srv.Endpoint(0).Addr(), gazoo.WithDialer(srv.Dial))
+		far := recipetest.Dial(t, srv.Endpoint(1).Addr(), gazoo.WithDialer(srv.Dial))
+		first, err := newDouble(t, far, "/d", 1).Enter(t.Context())
+		must(t, err)
+		srv.Endpoint(1).Lag(time.Second)
+		second, err := newDouble(t, near, "/d", 1).Enter(t.Context())
+		must(t, err)
+		left := make(chan error, 1)
+		go func() { left <- first.Leave(t.Context()) }()
+		time.Sleep(10 * time.Second)
+		select {
+		case err := <-left:
+			t.Fatalf("Leave while another one is inside: %v", err)
+		default:
+		}
+		must(t, second.Leave(t.Context()))
+		must(t, <-left)
+	}, zktest.Endpoints(2))
 }

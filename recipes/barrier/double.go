@@ -218,7 +218,7 @@ func (d *Double) members(ctx context.Context, zk *gazoo.Client) ([]string, error
 	return names, err
 }
 
-// Leave waits until all members have left. When ctx ends before that, this one has left all the same. It may be called
+// Leave waits until all members have left that were inside before it was called, and those that came meanwhile. When ctx ends before that, this one has left all the same. It may be called
 // again, to go on waiting.
 //
 // Errors: [ErrLost] when this member had been lost before, also behind a wait that succeeded; the context's.
@@ -248,6 +248,10 @@ func (m *Member) Leave(ctx context.Context) error {
 // find it, or nobody would ever leave.
 func (m *Member) leave(ctx context.Context) error {
 	zk, d, self := m.d.zk, m.d, gazoo.BaseName(m.Path())
+	// A server that is behind may not have heard of all who are inside.
+	if err := zk.Sync(ctx, d.path); err != nil {
+		return err
+	}
 	for {
 		members, err := d.members(ctx, zk)
 		if err != nil {

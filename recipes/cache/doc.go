@@ -28,8 +28,9 @@
 // readable. It can be made before there is any server, and of a root that does not exist, which costs one watch.
 //
 // Replaying the events of a subscription over an empty map gives what the cache holds. Parents are added before their
-// children and removed behind them. A subscriber that is too slow gets net changes instead of single ones: nothing is lost,
-// and it is counted.
+// children and removed behind them. So when a znode turns out to be another one than the cache has, deleted and made
+// again, all below it is removed and added with it, also a child that has been found new a moment before. A subscriber that
+// is too slow gets net changes instead of single ones: nothing is lost, and it is counted.
 //
 // # What is not guaranteed
 //

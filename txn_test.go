@@ -165,12 +165,12 @@ func TestTransactionReportsEveryInvalidOperationAtCommit(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		srv := w.can("a:2181", nil, nil)
 		zk := w.connect("a")
-		_, err := zk.Txn().Create("bad", nil).Set("/ok", nil, 0).Set("/a", nil, -2).Create("/p", nil, gazoo.Protected()).Commit(t.Context())
+		_, err := zk.Txn().Create("bad", nil).Set("/ok", nil, 0).Set("/a/", nil, 0).Create("/p", nil, gazoo.Protected()).Commit(t.Context())
 		arg, ok := errors.AsType[*gazoo.ArgumentError](err)
 		if !ok || arg.Arg != "path" || !gazoo.WasNotSent(err) {
 			t.Errorf("Commit: %v, want an *ArgumentError, not sent", err)
 		}
-		for _, part := range []string{"operation 0, create bad", "operation 2, setData /a", "operation 3, create /p"} {
+		for _, part := range []string{"operation 0, create bad", "operation 2, setData /a/", "operation 3, create /p"} {
 			if !strings.Contains(err.Error(), part) {
 				t.Errorf("%q does not name %q", err, part)
 			}

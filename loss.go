@@ -1,7 +1,6 @@
 package gazoo
 
 import (
-	"context"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
@@ -191,7 +190,7 @@ func (e *lossError) Error() string {
 func (e *lossError) Unwrap() []error { return []error{e.code, e.cause} }
 
 func sessionOver(s *Session) error {
-	if cause := context.Cause(s.tenancy); cause != nil && cause != ErrSessionOver {
+	if cause := s.Err(); cause != nil && cause != ErrSessionOver {
 		return &waitError{ErrSessionOver, cause}
 	}
 	return ErrSessionOver

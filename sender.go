@@ -114,7 +114,8 @@ func (s *sender) admit(cl *call) error {
 	if s.ended != nil {
 		return s.ended
 	}
-	if cl.bound != nil && cl.bound != s.tenancy {
+	// A process that was stopped may ask before its own timer has run: the clock tells.
+	if cl.bound != nil && (cl.bound != s.tenancy || cl.bound.Err() != nil) {
 		return sessionOver(cl.bound)
 	}
 	cl.tenancy = s.tenancy

@@ -153,3 +153,26 @@ func (onRecord) Enabled(context.Context, slog.Level) bool        { return true }
 func (f onRecord) Handle(_ context.Context, r slog.Record) error { f(r); return nil }
 func (f onRecord) WithAttrs([]slog.Attr) slog.Handler            { return f }
 func (f onRecord) WithGroup(string) slog.Handler                 { return f }
+
+// A process that was stopped for longer than its session may be relied on asks for something in that session, before the
+// client's own timer has run: it is not sent.
+func TestBoundCallReadsTheClock(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		tree := w.plant("a:2181")
+		zk := w.connect("a", gazoo.WithSessionTimeout(10*time.Second))
+		held := zk.Session()
+		go zk.PauseManager(9500 * time.Millisecond)
+		time.Sleep(9200 * time.Millisecond)
+		if held.Tenancy().Err() != nil || held.Err() == nil {
+			t.Fatalf("tenancy %v, session %v: want the clock alone to know", held.Tenancy().Err(), held.Err())
+		}
+		before := len(tree.sentAll())
+		_, err := zk.InSession(held).Create(t.Context(), "/late", nil)
+		if !errors.Is(err, gazoo.ErrSessionOver) || !errors.Is(err, gazoo.ErrSessionPresumed) || !gazoo.WasNotSent(err) {
+			t.Errorf("Create = %v, want ErrSessionOver for ErrSessionPresumed, not sent", err)
+		}
+		if n := len(tree.sentAll()) - before; n != 0 {
+			t.Errorf("%d requests were sent", n)
+		}
+	})
+}

@@ -32,6 +32,10 @@ func (t *Tenure) run(stop func() bool) {
 
 // look reads the znode and waits until something happens to it.
 func (t *Tenure) look() {
+	if t.released.Load() {
+		<-t.watching.Done() // the znode is on its way out, and nothing that happens to it matters
+		return
+	}
 	data, stat, watch, err := t.zk.GetW(t.watching, t.path)
 	switch {
 	case err == nil:

@@ -156,7 +156,8 @@ func (zk *Client) Root() string {
 }
 
 // InSession returns a view bound to s: its calls fail with [ErrSessionOver] once that tenancy
-// has ended, so that what belongs to one session can never be created or deleted in the next.
+// has ended, by the clock too ([Session.Err]), so that what belongs to one session can never be
+// created or deleted in the next.
 // A nil session, as [Client.Session] returns when there is none, is over.
 func (zk *Client) InSession(s *Session) *Client {
 	if s == nil {

@@ -1,7 +1,6 @@
 package gazoo
 
 import (
-
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
 

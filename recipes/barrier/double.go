@@ -218,8 +218,8 @@ func (d *Double) members(ctx context.Context, zk *gazoo.Client) ([]string, error
 	return names, err
 }
 
-// Leave waits until all members have left that were inside before it was called, and those that came meanwhile. When ctx ends before that, this one has left all the same. It may be called
-// again, to go on waiting.
+// Leave waits until all members have left that were inside before it was called, and those that came meanwhile. When
+// ctx ends before that, this one has left all the same. It may be called again, to go on waiting.
 //
 // Errors: [ErrLost] when this member had been lost before, also behind a wait that succeeded; the context's.
 func (m *Member) Leave(ctx context.Context) error {

@@ -14,10 +14,14 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/monotonic"
 )
 
 // Instant is a reading of the history's clock in nanoseconds.
 type Instant int64
+
+// Machine reads the clock that all processes of the machine share.
+func Machine() Instant { return Instant(monotonic.Now()) }
 
 // Never is the end of an operation that has none.
 const Never Instant = math.MaxInt64

@@ -1,9 +1,16 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"github.com/gazoo-zk/gazoo/internal/monotonic"
+)
 
 // instant is a reading of CLOCK_MONOTONIC in nanoseconds, comparable between the processes of a machine.
 type instant int64
+
+// now reads the clock that all processes share.
+func now() instant { return instant(monotonic.Now()) }
 
 func (t instant) add(d time.Duration) instant         { return t + instant(d) }
 func (t instant) since(earlier instant) time.Duration { return time.Duration(t - earlier) }

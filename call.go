@@ -28,8 +28,7 @@ type call struct {
 	need        feature  // what the server must know for this operation, 0 for the baseline
 
 	// Set by submit, under sender.mu.
-	tenancy  *Session // the one it belongs to, nil for "the next one"
-	start    stamp
+	tenancy  *Session  // the one it belongs to, nil for "the next one"
 	began    time.Time // only when there are request hooks
 	xid      int32
 	startOff int64  // position of its first byte in the connection's stream of bytes
@@ -49,8 +48,8 @@ type call struct {
 	// call: watch registrations must take effect in wire order.
 	register settler
 
-	state atomic.Int32 // callPending, callDone, callAbandoned
-	ready chan struct{}
+	state atomic.Int32  // callPending and so on
+	ready chan struct{} // one slot; a token comes only when callWaited became callTold
 	pool  *sync.Pool    // where release puts it
 	gen   atomic.Uint32 // counts releases, to catch futures used after theirs
 
@@ -99,10 +98,45 @@ type asyncPart struct {
 }
 
 const (
-	callPending = iota
-	callDone
-	callAbandoned
+	callPending   = iota
+	callWaited    // somebody waits, or wants to be told
+	callDone      // complete, and nobody had asked
+	callTold      // complete, and a token is in ready, or about to be
+	callAbandoned // its waiter has left: who completes it releases it
 )
+
+// await blocks until the call is complete. It returns false when done was closed before.
+func (cl *call) await(done <-chan struct{}) bool {
+	if !cl.ask() {
+		return true
+	}
+	if done == nil {
+		<-cl.ready
+		return true
+	}
+	select {
+	case <-cl.ready:
+		return true
+	case <-done:
+		return false
+	}
+}
+
+// ask has complete leave a token. It returns false when the call is complete and there is none.
+func (cl *call) ask() bool {
+	return cl.state.CompareAndSwap(callPending, callWaited) || cl.state.Load() != callDone
+}
+
+// desert leaves the call to the one who completes it. It returns false when it is complete.
+func (cl *call) desert() bool {
+	return cl.state.CompareAndSwap(callWaited, callAbandoned) || cl.state.CompareAndSwap(callPending, callAbandoned)
+}
+
+// finished reports whether the call is complete and belongs to its waiter.
+func (cl *call) finished() bool {
+	st := cl.state.Load()
+	return st == callDone || st == callTold
+}
 
 // newCall takes a call from the client's pool. The pool is not shared between clients: a call's
 // channel belongs to the testing/synctest bubble in which it was made, and so does the client.
@@ -132,7 +166,7 @@ func (cl *call) reset() {
 	cl.req = request{}
 	cl.bound, cl.need, cl.tenancy = nil, 0, nil
 	cl.missingFine, cl.missing = false, false
-	cl.start, cl.began, cl.xid, cl.startOff, cl.weight, cl.size = stamp{}, time.Time{}, 0, 0, 0, 0
+	cl.began, cl.xid, cl.startOff, cl.weight, cl.size = time.Time{}, 0, 0, 0, 0
 	cl.frame, cl.next, cl.prev, cl.waiting, cl.sent = nil, nil, nil, false, false
 	cl.register, cl.fallback = nil, nil
 	cl.state.Store(callPending)
@@ -253,10 +287,18 @@ func (cl *call) complete(c *core) {
 	}
 	// What the caller gave is not ours to keep.
 	cl.req.data, cl.req.ops, cl.req.record, cl.frame, cl.buf = nil, nil, nil, nil, nil
-	if !cl.state.CompareAndSwap(callPending, callDone) {
+	// States only go forward, so one of these holds.
+	switch {
+	case cl.state.CompareAndSwap(callPending, callDone): // it may be somebody else's call already
+	case cl.state.CompareAndSwap(callWaited, callTold):
+		cl.tell(c)
+	default:
 		cl.release()
-		return
 	}
+}
+
+// tell serves those who have asked.
+func (cl *call) tell(c *core) {
 	cl.mu.Lock()
 	part := cl.async
 	cl.async = nil
@@ -293,7 +335,7 @@ func refuse(op, path string, err error) error {
 func (zk *Client) do(ctx context.Context, cl *call) error {
 	c := zk.core
 	cl.root, cl.bound = zk.root, zk.session
-	if err := c.send.submit(ctx, cl); err != nil {
+	if err := c.send.submit(ctx, cl, true); err != nil {
 		return err
 	}
 	return zk.await(ctx, cl)
@@ -301,17 +343,11 @@ func (zk *Client) do(ctx context.Context, cl *call) error {
 
 // await waits for a submitted call, by the context. See do for the ownership.
 func (zk *Client) await(ctx context.Context, cl *call) error {
-	if done := ctx.Done(); done != nil {
-		select {
-		case <-cl.ready:
-		case <-done:
-			if gone, err := zk.core.send.abandon(cl, ctxError(ctx)); gone {
-				return err
-			}
-			<-cl.ready // the result came first
+	if !cl.await(ctx.Done()) {
+		if gone, err := zk.core.send.abandon(cl, ctxError(ctx)); gone {
+			return err
 		}
-	} else {
-		<-cl.ready
+		<-cl.ready // the result came first
 	}
 	if cl.err != nil {
 		err := cl.opError()

@@ -108,10 +108,8 @@ func (c *core) closeSession(ctx context.Context) bool {
 		cl.release()
 		return true
 	}
-	select {
-	case <-cl.ready:
-	case <-ctx.Done():
-		if cl.state.CompareAndSwap(callPending, callAbandoned) {
+	if !cl.await(ctx.Done()) {
+		if cl.desert() {
 			return false
 		}
 		<-cl.ready

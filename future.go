@@ -28,19 +28,17 @@ func (f Future[T]) Wait(ctx context.Context) (T, error) {
 	if f.stale() {
 		return zero, refuse("wait", "", errReleased)
 	}
-	select {
-	case <-f.cl.ready:
-		f.cl.ready <- struct{}{} // for the next waiter
+	cl := f.cl
+	if cl.finished() {
 		return f.result()
-	default:
 	}
-	select {
-	case <-f.cl.ready:
-		f.cl.ready <- struct{}{}
-		return f.result()
-	case <-ctx.Done():
-		return zero, &OpError{Op: f.cl.name, Path: f.cl.path, Outcome: OutcomeUnknown, Write: f.cl.write, Err: ctxError(ctx)}
+	if ctx.Err() != nil || !cl.await(ctx.Done()) {
+		return zero, &OpError{Op: cl.name, Path: cl.path, Outcome: OutcomeUnknown, Write: cl.write, Err: ctxError(ctx)}
 	}
+	if cl.state.Load() == callTold {
+		cl.ready <- struct{}{} // for the next waiter
+	}
+	return f.result()
 }
 
 func (f Future[T]) result() (T, error) {
@@ -52,7 +50,7 @@ func (f Future[T]) result() (T, error) {
 }
 
 // Ready reports whether Wait would return at once.
-func (f Future[T]) Ready() bool { return !f.stale() && f.cl.state.Load() == callDone }
+func (f Future[T]) Ready() bool { return !f.stale() && f.cl.finished() }
 
 // Done returns a channel that is closed when the operation is done.
 func (f Future[T]) Done() <-chan struct{} {
@@ -62,7 +60,7 @@ func (f Future[T]) Done() <-chan struct{} {
 	cl := f.cl
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	if cl.state.Load() == callDone {
+	if !cl.ask() || cl.finished() {
 		return closedChan
 	}
 	if cl.async == nil {
@@ -83,7 +81,7 @@ func (f Future[T]) Then(fn func(T, error)) {
 	cl, c := f.cl, f.zk.core
 	run := func() { fn(f.Wait(context.Background())) }
 	cl.mu.Lock()
-	if cl.state.Load() == callDone && cl.async == nil {
+	if cl.async == nil && (!cl.ask() || cl.finished()) {
 		cl.mu.Unlock()
 		c.calls.enqueue(run)
 		return
@@ -99,10 +97,13 @@ func (f Future[T]) Then(fn func(T, error)) {
 // it only in tight pipelines: afterwards the future, and every copy of it, is spent. Call it
 // only after a Wait that returned the result.
 func (f Future[T]) Release() {
-	if f.Ready() {
-		<-f.cl.ready // complete has put the token in, or is about to
-		f.cl.release()
+	if !f.Ready() {
+		return
 	}
+	if f.cl.state.Load() == callTold {
+		<-f.cl.ready // complete has put the token in, or is about to
+	}
+	f.cl.release()
 }
 
 // begin submits a call and returns its future. err is what was wrong with the arguments.
@@ -116,7 +117,7 @@ func begin[T any](ctx context.Context, zk *Client, cl *call, err error, take fun
 	cl.root, cl.bound = zk.root, zk.session
 	f := Future[T]{zk: zk, cl: cl, gen: cl.gen.Load(), take: take}
 	name, path, write, fallback := cl.name, cl.path, cl.write, cl.fallback
-	if err := zk.core.send.submit(ctx, cl); err != nil {
+	if err := zk.core.send.submit(ctx, cl, false); err != nil {
 		// The call is gone; a new one carries the error.
 		again := zk.core.newCall(0, name, path)
 		again.root, again.write, again.fallback = zk.root, write, fallback

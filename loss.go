@@ -28,10 +28,8 @@ func (s *sender) drop(l *link, cause error) {
 		}
 		s.failLater(cl, outcome, loss)
 	}
-	if l.last != nil {
-		s.failed = append(s.failed, l.last)
-		l.last = nil
-	}
+	s.failed = append(s.failed, l.withheld...)
+	l.withheld = nil
 	for cl := l.pending.pop(); cl != nil; cl = l.pending.pop() {
 		lose(cl)
 	}
@@ -59,7 +57,7 @@ func (s *sender) withhold(l *link, cl *call) bool {
 	if s.link != l {
 		return false
 	}
-	l.last = cl
+	l.withheld = append(l.withheld, cl)
 	return true
 }
 
@@ -123,7 +121,7 @@ func (s *sender) standIn(slot **call, cause error) {
 		return
 	}
 	stand := s.core.newCall(zkproto.OpPing, "aborted", "")
-	stand.xid, stand.start, stand.startOff, stand.sent, stand.server = cl.xid, cl.start, cl.startOff, true, cl.server
+	stand.xid, stand.startOff, stand.sent, stand.server = cl.xid, cl.startOff, true, cl.server
 	stand.state.Store(callAbandoned)
 	*slot = stand
 	s.failLater(cl, OutcomeUnknown, cause) // bytes not handed over yet will leave all the same
@@ -167,7 +165,7 @@ func (s *sender) abandon(cl *call, cause error) (gone bool, err error) {
 	if !cl.sent {
 		e.Outcome = OutcomeNotSent // failing at this moment, without having been sent
 	}
-	gone = cl.state.CompareAndSwap(callPending, callAbandoned)
+	gone = cl.desert()
 	s.mu.Unlock()
 	return gone, e
 }

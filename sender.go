@@ -34,7 +34,8 @@ type sender struct {
 	maxRequest         int           // bytes of one packet
 
 	xid      int32
-	lastSend stamp // newest request put on the wire
+	tracked  int64 // requests ever put on the wire
+	lastSend stamp // when something was handed to a connection last
 
 	// Left by code that ran under mu, dealt with by unlock: completing a call takes the
 	// registry's lock, which comes before this one.
@@ -43,14 +44,26 @@ type sender struct {
 }
 
 // unlock leaves mu and then does what could not be done under it.
-func (s *sender) unlock() {
-	failed, freed := s.failed, s.freed
-	s.failed, s.freed = nil, nil
-	l := s.link
-	idle := l == nil || len(l.out) == 0
+func (s *sender) unlock() { s.unlockAs(false) }
+
+// unlockAs is unlock. One who waits for the call just submitted writes it himself when nothing
+// else is in flight.
+func (s *sender) unlockAs(waits bool) {
+	l, failed, freed := s.link, s.failed, s.freed
+	if failed != nil || freed != nil {
+		s.failed, s.freed = nil, nil
+	}
+	var buf []byte
+	wake := l != nil && l.claim()
+	if wake && waits && s.calls == 1 && l.poll != nil {
+		buf, wake = l.handOver(), false
+	}
 	s.mu.Unlock()
-	if !idle {
+	switch {
+	case wake:
 		l.wakeWriter()
+	case buf != nil:
+		l.push(buf)
 	}
 	for _, w := range freed {
 		w.ch <- w.err
@@ -74,8 +87,9 @@ func (s *sender) failLater(cl *call, outcome Outcome, err error) {
 }
 
 // submit admits the call to the window, encodes it, and puts it on the wire or into the
-// queue. On error the call was released and nothing was sent.
-func (s *sender) submit(ctx context.Context, cl *call) error {
+// queue. On error the call was released and nothing was sent. waits says that the caller is
+// going to wait for the answer.
+func (s *sender) submit(ctx context.Context, cl *call, waits bool) error {
 	if err := ctx.Err(); err != nil {
 		return s.refuse(cl, ctxError(ctx))
 	}
@@ -91,7 +105,7 @@ func (s *sender) submit(ctx context.Context, cl *call) error {
 		err = s.waitForRoom(ctx, cl)
 	} else {
 		err = s.enter(cl)
-		s.unlock()
+		s.unlockAs(waits)
 	}
 	if err != nil {
 		return s.refuse(cl, err)
@@ -177,8 +191,7 @@ func (s *sender) track(cl *call, size int) {
 	cl.startOff, cl.size = l.appended, size
 	l.appended += int64(size)
 	cl.sent, cl.server = true, l.addr
-	cl.start = s.core.clock.now()
-	s.lastSend = cl.start
+	s.tracked++
 	if cl.xid == zkproto.XidAuth {
 		l.auths = append(l.auths, cl) // answered on their own, may overtake
 	} else {
@@ -245,11 +258,10 @@ func (s *sender) inject(cl *call, xid int32) bool {
 	ok := l != nil && (s.ended == nil || cl.op == zkproto.OpCloseSession)
 	if ok {
 		s.injectLocked(cl, xid)
+		// Even if the connection takes nothing: the next ping is due a while later.
+		s.lastSend = s.core.clock.now()
 	}
-	s.mu.Unlock()
-	if ok {
-		l.wakeWriter()
-	}
+	s.unlock()
 	return ok
 }
 
@@ -286,7 +298,9 @@ func (s *sender) background(cl *call) bool {
 		s.enqueue(cl)
 		s.flush()
 	}
-	l.wakeWriter()
+	if l.claim() {
+		l.wakeWriter()
+	}
 	return true
 }
 

@@ -36,11 +36,18 @@ func (s *sender) fits(weight int) bool {
 // leave gives a call's share of the window back and lets in those for whom there is room now.
 // Internal calls (weight 0) never had a share. Under mu.
 func (s *sender) leave(weight int) {
-	if weight == 0 {
+	if weight != 0 {
+		s.left(1, weight)
+	}
+}
+
+// left is leave for several calls.
+func (s *sender) left(calls, bytes int) {
+	if calls == 0 {
 		return
 	}
-	s.calls--
-	s.bytes -= weight
+	s.calls -= calls
+	s.bytes -= bytes
 	s.checkIdle()
 	s.letIn()
 }

@@ -87,7 +87,7 @@ func (f *FrameReader) SetLimit(limit int) {
 }
 
 // Next returns the next frame without its length. The slice is valid until the
-// next call.
+// next call that has to read; those for which Buffered is true do not.
 //
 // A frame above the limit returns its first bytes, as many as SetHead says,
 // and a [*FrameSizeError]; the next call drops the rest without storing it, so

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -266,5 +268,34 @@ func TestFrameReaderDoesNotAllocatePerFrame(t *testing.T) {
 	read()
 	if n := testing.AllocsPerRun(20, read); n != 0 {
 		t.Errorf("200 frames: %v allocations, want 0", n)
+	}
+}
+
+// A batch of frames may be held while more are taken out of the buffer, also when a large buffer is given up meanwhile.
+func TestFrameReaderBufferedFramesStayValid(t *testing.T) {
+	var batch []byte
+	want := []string{strings.Repeat("large", 40_000)}
+	batch = append(batch, frame([]byte(want[0]))...)
+	for i := range 40 {
+		want = append(want, fmt.Sprintf("frame %d", i))
+		batch = append(batch, frame([]byte(want[i+1]))...)
+	}
+	fr := zkproto.NewFrameReader(&script{pieces: []any{batch}}, 1<<20)
+	var held [][]byte
+	for len(held) < len(want) {
+		got, err := fr.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, got)
+		if fr.Buffered() {
+			continue
+		}
+		for i, got := range held {
+			if string(got) != want[i] {
+				t.Fatalf("frame %d = %.40q once all that was buffered is taken, want %.40q", i, got, want[i])
+			}
+			held[i] = []byte(want[i]) // it need not stay so
+		}
 	}
 }

@@ -52,13 +52,13 @@ type campaign struct {
 
 // totals are the sums over all runs.
 type totals struct {
-	runs, ops, maybe, faults, violations, broken int
-	length                                       time.Duration
+	runs, ops, maybe, faults, violations, broken, diverged int
+	length                                                 time.Duration
 }
 
 func (t totals) String() string {
-	return fmt.Sprintf("robustness: runs=%d seconds=%.0f ops=%d maybe=%d faults=%d broken=%d violations=%d",
-		t.runs, t.length.Seconds(), t.ops, t.maybe, t.faults, t.broken, t.violations)
+	return fmt.Sprintf("robustness: runs=%d seconds=%.0f ops=%d maybe=%d faults=%d broken=%d diverged=%d violations=%d",
+		t.runs, t.length.Seconds(), t.ops, t.maybe, t.faults, t.broken, t.diverged, t.violations)
 }
 
 func runCommand(ctx context.Context, args []string) error {
@@ -123,7 +123,7 @@ func (c *campaign) run(ctx context.Context) error {
 		if len(chosen) == 0 {
 			continue
 		}
-		r, faults, err := c.one(ctx, chosen, c.schedule(mix, chosen, seed))
+		r, o, err := c.one(ctx, chosen, c.schedule(mix, chosen, seed))
 		switch {
 		case ctx.Err() != nil:
 			continue
@@ -135,10 +135,10 @@ func (c *campaign) run(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := c.note(r, faults); err != nil {
+		if err := c.note(r, o); err != nil {
 			return err
 		}
-		if len(r.Violations) > 0 {
+		if len(r.Violations) > 0 && len(o.diverged) == 0 {
 			if err := c.violated(ctx, r, chosen); err != nil {
 				return err
 			}
@@ -214,30 +214,42 @@ func clientsOf(programs []*program.Program) (n int) {
 	return n
 }
 
-// one does one run, on servers that are started when there are none, and given up when it could not be done.
-func (c *campaign) one(ctx context.Context, chosen []*program.Program, s fault.Schedule) (*run.Result, int, error) {
+// observed is what a run has shown beside its result.
+type observed struct {
+	faults   int
+	diverged []string // where the servers hold different data
+}
+
+// one does one run, on servers that are started when there are none, and given up when it could not be done or when they
+// do not agree any more.
+func (c *campaign) one(ctx context.Context, chosen []*program.Program, s fault.Schedule) (r *run.Result, o observed, err error) {
 	if c.world == nil {
 		w, err := real.Open(c.World)
 		if err != nil {
-			return nil, 0, err
+			return nil, o, err
 		}
 		c.world = w
 	}
 	c.world.FailMany(s.Mix == real.Majority().Name)
 	c.world.Faults()
 	root := fmt.Sprintf("/run-%d-%d", s.Seed, c.world.Clock())
-	r, err := run.Run(ctx, c.world, root, chosen, s)
+	r, err = run.Run(ctx, c.world, root, chosen, s)
 	if err == nil {
-		err = c.tidy(ctx, root)
+		o.diverged, err = c.world.Divergence(ctx, root)
 	}
-	faults := 0
 	for _, n := range c.world.Faults() {
-		faults += n
+		o.faults += n
+	}
+	switch {
+	case err == nil && len(o.diverged) == 0:
+		err = c.tidy(ctx, root)
+	case err == nil:
+		return r, o, c.close()
 	}
 	if err != nil {
 		err = errors.Join(err, c.close())
 	}
-	return r, faults, err
+	return r, o, err
 }
 
 // tidy deletes what a run has left, so that the servers do not grow.
@@ -252,8 +264,9 @@ func (c *campaign) tidy(ctx context.Context, root string) error {
 	return zk.DeleteRecursive(ctx, root, nil)
 }
 
-// note prints a run, and adds it to the totals and to the table.
-func (c *campaign) note(r *run.Result, faults int) error {
+// note prints a run, and adds it to the totals and to the table. One after which the servers did not hold the same is in the
+// table, but counts for nothing: promises cannot be kept on top of that.
+func (c *campaign) note(r *run.Result, o observed) error {
 	ok, refused, maybe, clients := 0, 0, 0, 0
 	for _, p := range c.Known {
 		if n, ran := r.Ops[p.Name]; ran {
@@ -262,15 +275,24 @@ func (c *campaign) note(r *run.Result, faults int) error {
 	}
 	ops := ok + refused + maybe
 	length := r.Schedule.Length
-	c.totals.runs++
-	c.totals.length += length
-	c.totals.ops += ops
-	c.totals.maybe += maybe
-	c.totals.faults += faults
-	c.totals.violations += len(r.Violations)
+	servers := "agree"
+	if len(o.diverged) > 0 {
+		servers = "diverged"
+		c.totals.diverged++
+		for _, line := range o.diverged[:min(details, len(o.diverged))] {
+			fmt.Fprintf(c.Print, "diverged: seed=%d %s\n", r.Schedule.Seed, line)
+		}
+	} else {
+		c.totals.runs++
+		c.totals.length += length
+		c.totals.ops += ops
+		c.totals.maybe += maybe
+		c.totals.faults += o.faults
+		c.totals.violations += len(r.Violations)
+	}
 	kinds := byPromise(r.Violations)
-	fmt.Fprintf(c.Print, "run: seed=%d mix=%s seconds=%.0f took=%.0f clients=%d programs=%s ok=%d refused=%d maybe=%d faults=%d violations=%d%s\n",
-		r.Schedule.Seed, r.Schedule.Mix, length.Seconds(), r.Took.Seconds(), clients, strings.Join(r.Programs, ","), ok, refused, maybe, faults, len(r.Violations), kinds)
+	fmt.Fprintf(c.Print, "run: seed=%d mix=%s seconds=%.0f took=%.0f clients=%d programs=%s ok=%d refused=%d maybe=%d faults=%d servers=%s violations=%d%s\n",
+		r.Schedule.Seed, r.Schedule.Mix, length.Seconds(), r.Took.Seconds(), clients, strings.Join(r.Programs, ","), ok, refused, maybe, o.faults, servers, len(r.Violations), kinds)
 	if c.Table == "" {
 		return nil
 	}
@@ -282,10 +304,10 @@ func (c *campaign) note(r *run.Result, faults int) error {
 	if info, err := f.Stat(); err != nil {
 		return err
 	} else if info.Size() == 0 {
-		fmt.Fprintln(f, "seed\tmix\tseconds\tclients\tops\tmaybe\tfaults\tviolations")
+		fmt.Fprintln(f, "seed\tmix\tseconds\tclients\tops\tmaybe\tfaults\tviolations\tservers")
 	}
-	_, err = fmt.Fprintf(f, "%d\t%s\t%.0f\t%d\t%d\t%d\t%d\t%d\n",
-		r.Schedule.Seed, r.Schedule.Mix, length.Seconds(), clients, ops, maybe, faults, len(r.Violations))
+	_, err = fmt.Fprintf(f, "%d\t%s\t%.0f\t%d\t%d\t%d\t%d\t%d\t%s\n",
+		r.Schedule.Seed, r.Schedule.Mix, length.Seconds(), clients, ops, maybe, o.faults, len(r.Violations), servers)
 	return err
 }
 
@@ -305,7 +327,7 @@ func (c *campaign) violated(ctx context.Context, r *run.Result, chosen []*progra
 	fmt.Fprintf(c.Print, "violation: seed=%d history=%s\n", r.Schedule.Seed, path)
 	again, tries := 0, 0
 	for range c.Repeats {
-		other, _, err := c.one(ctx, chosen, r.Schedule)
+		other, seen, err := c.one(ctx, chosen, r.Schedule)
 		if ctx.Err() != nil {
 			break
 		}
@@ -314,7 +336,7 @@ func (c *campaign) violated(ctx context.Context, r *run.Result, chosen []*progra
 			continue
 		}
 		tries++
-		if len(other.Violations) > 0 {
+		if len(other.Violations) > 0 && len(seen.diverged) == 0 {
 			again++
 			fmt.Fprintf(c.Print, "violation: seed=%d again:%s\n", r.Schedule.Seed, byPromise(other.Violations))
 		}

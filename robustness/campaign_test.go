@@ -75,7 +75,7 @@ func TestCampaign(t *testing.T) {
 		`(?m)^violation: seed=7 liar: linearizable: `,
 		`(?m)^violation: seed=7 came back in 2 of 2$`,
 		`(?m)^robustness: runs=3 .* violations=[1-9]`,
-		`(?m)^run: seed=7 .* violations=[1-9]\d* \[liar: linearizable: [1-9]\d*\]$`,
+		`(?m)^run: seed=7 .* servers=agree violations=[1-9]\d* \[liar: linearizable: [1-9]\d*\]$`,
 	} {
 		if !regexp.MustCompile(line).MatchString(out.String()) {
 			t.Errorf("no line %q in\n%s", line, out.String())
@@ -86,7 +86,7 @@ func TestCampaign(t *testing.T) {
 		t.Errorf("history: %v\n%s", err, history)
 	}
 	table, err := os.ReadFile(c.Table)
-	if err != nil || strings.Count(string(table), "\n") != 4 || !regexp.MustCompile(`(?m)^7\tclients\t3\t2\t.*\t[1-9]\d*$`).Match(table) {
+	if err != nil || strings.Count(string(table), "\n") != 4 || !regexp.MustCompile(`(?m)^7\tclients\t3\t2\t.*\t[1-9]\d*\tagree$`).Match(table) {
 		t.Errorf("table: %v\n%s", err, table)
 	}
 }

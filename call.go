@@ -44,6 +44,9 @@ type call struct {
 	// does not know the operation. It runs on a goroutine of its own.
 	fallback func(*call) error
 
+	// watch, when set, sees to the caller's context, on which the caller does not wait.
+	watch *ctxWatch
+
 	// register is told the fate before anyone else, on the goroutine that completes the
 	// call: watch registrations must take effect in wire order.
 	register settler
@@ -100,19 +103,24 @@ type asyncPart struct {
 const (
 	callPending   = iota
 	callWaited    // somebody waits, or wants to be told
+	callRoused    // its caller is to look at the context; a token is in ready if it waits
 	callDone      // complete, and nobody had asked
 	callTold      // complete, and a token is in ready, or about to be
 	callAbandoned // its waiter has left: who completes it releases it
 )
 
-// await blocks until the call is complete. It returns false when done was closed before.
+// await blocks until the call is complete. It returns false when done was closed before. With a
+// watch the context's end is told by rousing.
 func (cl *call) await(done <-chan struct{}) bool {
-	if !cl.ask() {
+	asked, roused := cl.ask()
+	if !asked {
 		return true
 	}
-	if done == nil {
+	if done == nil || cl.watch != nil && !roused {
 		<-cl.ready
-		return true
+		if !cl.state.CompareAndSwap(callRoused, callWaited) {
+			return true
+		}
 	}
 	select {
 	case <-cl.ready:
@@ -123,8 +131,24 @@ func (cl *call) await(done <-chan struct{}) bool {
 }
 
 // ask has complete leave a token. It returns false when the call is complete and there is none.
-func (cl *call) ask() bool {
-	return cl.state.CompareAndSwap(callPending, callWaited) || cl.state.Load() != callDone
+// roused says that the context needs a look.
+func (cl *call) ask() (asked, roused bool) {
+	if cl.state.CompareAndSwap(callPending, callWaited) {
+		return true, false
+	}
+	if cl.state.CompareAndSwap(callRoused, callWaited) {
+		return true, true
+	}
+	return cl.state.Load() != callDone, false
+}
+
+// rouse sends the waiting caller to its context. Under sender.mu.
+func (cl *call) rouse() {
+	if cl.state.CompareAndSwap(callWaited, callRoused) {
+		cl.ready <- struct{}{}
+	} else {
+		cl.state.CompareAndSwap(callPending, callRoused)
+	}
 }
 
 // desert leaves the call to the one who completes it. It returns false when it is complete.
@@ -164,7 +188,7 @@ func (cl *call) release() {
 func (cl *call) reset() {
 	cl.op, cl.name, cl.path, cl.root, cl.write = 0, "", "", "", false
 	cl.req = request{}
-	cl.bound, cl.need, cl.tenancy = nil, 0, nil
+	cl.bound, cl.need, cl.tenancy, cl.watch = nil, 0, nil, nil
 	cl.missingFine, cl.missing = false, false
 	cl.began, cl.xid, cl.startOff, cl.weight, cl.size = time.Time{}, 0, 0, 0, 0
 	cl.frame, cl.next, cl.prev, cl.waiting, cl.sent = nil, nil, nil, false, false
@@ -287,13 +311,22 @@ func (cl *call) complete(c *core) {
 	}
 	// What the caller gave is not ours to keep.
 	cl.req.data, cl.req.ops, cl.req.record, cl.frame, cl.buf = nil, nil, nil, nil, nil
-	// States only go forward, so one of these holds.
-	switch {
-	case cl.state.CompareAndSwap(callPending, callDone): // it may be somebody else's call already
-	case cl.state.CompareAndSwap(callWaited, callTold):
-		cl.tell(c)
-	default:
-		cl.release()
+	for {
+		switch st := cl.state.Load(); st {
+		case callPending, callRoused:
+			// One who was roused looks at the state before he waits again.
+			if cl.state.CompareAndSwap(st, callDone) {
+				return // it may be somebody else's call already
+			}
+		case callWaited:
+			if cl.state.CompareAndSwap(st, callTold) {
+				cl.tell(c)
+				return
+			}
+		default:
+			cl.release()
+			return
+		}
 	}
 }
 
@@ -334,7 +367,7 @@ func refuse(op, path string, err error) error {
 // error it is gone.
 func (zk *Client) do(ctx context.Context, cl *call) error {
 	c := zk.core
-	cl.root, cl.bound = zk.root, zk.session
+	cl.root, cl.bound, cl.watch = zk.root, zk.session, c.watch(ctx)
 	if err := c.send.submit(ctx, cl, true); err != nil {
 		return err
 	}

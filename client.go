@@ -28,6 +28,7 @@ type core struct {
 	state    *stateBox
 	calls    *dispatcher
 	pool     sync.Pool // of *call
+	contexts ctxWatches
 	users    *userCode
 	features featureBook
 	auth     authStore

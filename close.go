@@ -84,6 +84,7 @@ func (c *core) shutdown(ctx, late context.Context, mode closeMode) (err error) {
 			err = fmt.Errorf("the server has not confirmed the session's end: %w", ctxError(ctx))
 		}
 	}
+	c.endContexts()
 	c.manager.do(func() { c.manager.stop(cause) })
 	joined := c.manager.join(late.Done())
 	c.calls.close()

@@ -177,7 +177,8 @@ func (c *core) dialHost(ctx context.Context, h Host, addr string) (net.Conn, err
 	}
 	dial := c.cfg.dial
 	if dial == nil {
-		dial = (&net.Dialer{}).DialContext // sets TCP_NODELAY
+		// TCP_NODELAY is set; TCP's own probes would only repeat what pings do.
+		dial = (&net.Dialer{KeepAlive: -1}).DialContext
 	}
 	conn, err := dial(dialCtx, "tcp", addr)
 	if err != nil {

@@ -60,7 +60,7 @@ func (f Future[T]) Done() <-chan struct{} {
 	cl := f.cl
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	if !cl.ask() || cl.finished() {
+	if asked, _ := cl.ask(); !asked || cl.finished() {
 		return closedChan
 	}
 	if cl.async == nil {
@@ -81,7 +81,8 @@ func (f Future[T]) Then(fn func(T, error)) {
 	cl, c := f.cl, f.zk.core
 	run := func() { fn(f.Wait(context.Background())) }
 	cl.mu.Lock()
-	if cl.async == nil && (!cl.ask() || cl.finished()) {
+	asked, _ := cl.ask()
+	if cl.async == nil && (!asked || cl.finished()) {
 		cl.mu.Unlock()
 		c.calls.enqueue(run)
 		return

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
+	"github.com/gazoo-zk/gazoo/internal/peer"
+	"github.com/gazoo-zk/gazoo/zkproto"
 )
 
 var (
@@ -225,16 +228,21 @@ func TestClientRetriesUnderItsCommandPolicy(t *testing.T) {
 
 func TestRetriedReadOutlivesDropsAndSessions(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		tree := w.plant("a:2181")
+		var tries atomic.Int32
+		tree := w.plant("a:2181", func(tree *fakeTree) {
+			tree.before = func(c *peer.Conn, req peer.Request) bool {
+				if req.Header.Op == zkproto.OpGetData && tries.Load() == 1 {
+					c.Close()
+					return true
+				}
+				return false
+			}
+		})
 		tree.mustCreate("/a")
 		zk := w.connect("a")
-		tries := 0
 		err := zk.Retry(t.Context(), func(ctx context.Context) error {
-			tries++
-			if tries == 1 {
-				tree.Conn(zk.SessionID()).Close()
-			}
-			if tries == 2 {
+			tries.Add(1)
+			if tries.Load() == 2 {
 				tree.down.Store(true)
 				tree.expire(zk.SessionID())
 				time.AfterFunc(time.Second, func() { tree.down.Store(false) })
@@ -243,8 +251,8 @@ func TestRetriedReadOutlivesDropsAndSessions(t *testing.T) {
 			_, _, err := zk.Get(ctx, "/a")
 			return err
 		})
-		if err != nil || tries < 3 {
-			t.Errorf("Retry: %v after %d tries", err, tries)
+		if err != nil || tries.Load() < 3 {
+			t.Errorf("Retry: %v after %d tries", err, tries.Load())
 		}
 	})
 }

@@ -53,17 +53,10 @@ func (s *sender) unlockAs(waits bool) {
 	if failed != nil || freed != nil {
 		s.failed, s.freed = nil, nil
 	}
-	var buf []byte
-	wake := l != nil && l.claim()
-	if wake && waits && s.calls == 1 && l.poll != nil {
-		buf, wake = l.handOver(), false
-	}
-	s.mu.Unlock()
-	switch {
-	case wake:
-		l.wakeWriter()
-	case buf != nil:
-		l.push(buf)
+	if l != nil {
+		l.release(waits && l.pending.len() == 1)
+	} else {
+		s.mu.Unlock()
 	}
 	for _, w := range freed {
 		w.ch <- w.err
@@ -133,6 +126,9 @@ func (s *sender) admit(cl *call) error {
 		return sessionOver(cl.bound)
 	}
 	cl.tenancy = s.tenancy
+	if cl.watch != nil && cl.watch.over {
+		cl.watch = nil
+	}
 	if len(s.core.cfg.hooks.request) > 0 {
 		cl.began = time.Now()
 	}
@@ -261,7 +257,7 @@ func (s *sender) inject(cl *call, xid int32) bool {
 		// Even if the connection takes nothing: the next ping is due a while later.
 		s.lastSend = s.core.clock.now()
 	}
-	s.unlock()
+	s.unlockAs(true)
 	return ok
 }
 

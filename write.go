@@ -73,6 +73,23 @@ func (l *link) handOver() []byte {
 	return buf
 }
 
+// release leaves sender.mu, and sees to it that what was appended is written: by the caller itself,
+// if it will, as far as that does not block.
+func (l *link) release(self bool) {
+	var buf []byte
+	wake := l.claim()
+	if wake && self && l.poll != nil {
+		buf, wake = l.handOver(), false
+	}
+	l.core.send.mu.Unlock()
+	switch {
+	case wake:
+		l.wakeWriter()
+	case buf != nil:
+		l.push(buf)
+	}
+}
+
 // recycle keeps a buffer that was written for the next requests. Under sender.mu.
 func (l *link) recycle(buf []byte) {
 	if l.spare == nil && cap(buf) <= maxSpare {
@@ -164,18 +181,7 @@ func (l *link) gather(answered int, since int64) {
 		s.mu.Unlock()
 	}
 	l.gathering = false
-	var buf []byte
-	wake := l.claim()
-	if wake && l.poll != nil {
-		buf, wake = l.handOver(), false
-	}
-	s.mu.Unlock()
-	switch {
-	case wake:
-		l.wakeWriter()
-	case buf != nil:
-		l.push(buf)
-	}
+	l.release(true)
 }
 
 // sendRaw sends an encoded frame during the handshake, when no calls are on the link yet.
@@ -184,9 +190,5 @@ func (l *link) sendRaw(frame []byte) {
 	s.mu.Lock()
 	l.out = append(l.out, frame...)
 	l.appended += int64(len(frame))
-	wake := l.claim()
-	s.mu.Unlock()
-	if wake {
-		l.wakeWriter()
-	}
+	l.release(true)
 }

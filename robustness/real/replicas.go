@@ -17,11 +17,16 @@ import (
 // outliving is longer than sessions of a run live on without a client: their ephemerals go meanwhile.
 const outliving = 5 * time.Second
 
+// comparing is how long a comparison may take: servers that have just healed may still have to find each other.
+const comparing = 2 * time.Minute
+
 // Divergence looks at each server alone and returns where they hold different data below root; nothing when they agree.
 //
 // Servers that have applied the same transactions hold the same, whatever clients do, so a difference that stays is a fault
 // of the servers, and what was promised on top of them means nothing.
 func (w *World) Divergence(ctx context.Context, root string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, comparing)
+	defer cancel()
 	addrs := make([]string, w.ensemble.Len())
 	for i := range addrs {
 		addrs[i] = w.ensemble.Server(i).Addr()
@@ -90,6 +95,15 @@ func treeOf(ctx context.Context, addr, root string, seed maphash.Seed) (map[stri
 		return nil, err
 	}
 	defer zk.CloseNow()
+	var tree map[string]string
+	err = zk.Retry(ctx, func(ctx context.Context) (err error) { // the server may still look for its leader
+		tree, err = readTree(ctx, zk, root, seed)
+		return err
+	})
+	return tree, err
+}
+
+func readTree(ctx context.Context, zk *gazoo.Client, root string, seed maphash.Seed) (map[string]string, error) {
 	if err := zk.Sync(ctx, root); err != nil {
 		return nil, err
 	}

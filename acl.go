@@ -89,3 +89,11 @@ func (zk *Client) aclFor(path string, own []ACL) []ACL {
 	}
 	return openACL
 }
+
+// aclUnder is aclFor for a path in the view. The whole path is made only for those who ask.
+func (zk *Client) aclUnder(path string, own []ACL) []ACL {
+	if zk.core.cfg.chooseACL != nil {
+		path = zk.root + path
+	}
+	return zk.aclFor(path, own)
+}

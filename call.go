@@ -220,7 +220,9 @@ func (q *request) appendBody(b []byte, op zkproto.OpCode) []byte {
 		return zkproto.PathRequest{Path: q.path}.AppendTo(b)
 	case zkproto.OpSetACL:
 		return zkproto.SetACLRequest{Path: q.path, ACL: q.acl, Version: q.version}.AppendTo(b)
-	case zkproto.OpMulti, zkproto.OpMultiRead:
+	case zkproto.OpMulti:
+		return append(b, q.data...) // see Txn
+	case zkproto.OpMultiRead:
 		return zkproto.MultiRequest{Ops: q.ops}.AppendTo(b)
 	case zkproto.OpAddWatch:
 		return zkproto.AddWatchRequest{Path: q.path, Mode: zkproto.AddWatchMode(q.num)}.AppendTo(b)
@@ -268,13 +270,14 @@ func (cl *call) decode(r *zkproto.Reader) error {
 		var m zkproto.WhoAmIResponse
 		m.Decode(r)
 		cl.clients = m.Clients
-	case zkproto.OpMulti, zkproto.OpMultiRead:
+	case zkproto.OpMulti:
+		if t, ok := cl.value.(*Txn); ok {
+			return t.decode(cl, r)
+		}
+	case zkproto.OpMultiRead:
 		var m zkproto.MultiResponse
 		m.Decode(r)
 		cl.results = m.Results
-		if t, ok := cl.value.(*Txn); ok && r.Err() == nil {
-			return t.verdict(cl)
-		}
 	}
 	return r.Err()
 }

@@ -29,6 +29,7 @@ type core struct {
 	calls    *dispatcher
 	pool     sync.Pool // of *call
 	contexts ctxWatches
+	txns     sync.Pool // of *txnBuffer
 	users    *userCode
 	features featureBook
 	auth     authStore

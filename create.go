@@ -110,11 +110,7 @@ func (o *createOptions) mode() (CreateMode, zkproto.OpCode) {
 }
 
 func (o *createOptions) validate(path string) error {
-	check := path
-	if o.sequential {
-		check += "0000000000"
-	}
-	if err := ValidatePath(check); err != nil {
+	if err := validatePath(path, o.sequential); err != nil {
 		return err
 	}
 	switch {

@@ -12,7 +12,11 @@ import (
 // has no empty, "." or ".." component and no trailing '/' (but "/" itself is fine), is valid
 // UTF-8 and holds none of the characters ZooKeeper forbids: controls, private use, U+FFF0 to
 // U+FFFF, and everything outside the basic plane. The error is an [*ArgumentError].
-func ValidatePath(path string) error {
+func ValidatePath(path string) error { return validatePath(path, false) }
+
+// validatePath checks a path; of a prefix, to which the server appends digits, the last
+// component may be empty or look relative.
+func validatePath(path string, prefix bool) error {
 	switch {
 	case path == "":
 		return badArg("path", "empty")
@@ -20,12 +24,15 @@ func ValidatePath(path string) error {
 		return badArg("path", "%q does not begin with '/'", path)
 	case path == "/":
 		return nil
-	case path[len(path)-1] == '/':
+	case path[len(path)-1] == '/' && !prefix:
 		return badArg("path", "%q ends with '/'", path)
 	}
 	// One pass; component is the index just behind the last slash.
 	component := 1
 	for i := 1; i <= len(path); i++ {
+		if i == len(path) && prefix {
+			break
+		}
 		if i == len(path) || path[i] == '/' {
 			switch path[component:i] {
 			case "":

@@ -2,7 +2,9 @@ package gazoo_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -194,6 +196,104 @@ func TestManySmallOperationsFitIntoOneTransaction(t *testing.T) {
 			t.Errorf("Commit = %d results, %v", len(got), err)
 		}
 	})
+}
+
+func TestTransactionOnTheChrootItself(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		srv := w.can("a:2181", multi(
+			zkproto.MultiResult{Op: zkproto.OpCheck},
+			zkproto.MultiResult{Op: zkproto.OpCreate, Path: "/x/0000000007"},
+			zkproto.MultiResult{Op: zkproto.OpCreate, Path: "/x/s/0000000008"},
+			zkproto.MultiResult{Op: zkproto.OpCreate, Path: "/xy"}, // outside: whole
+		), nil)
+		zk := w.connect("a/x")
+		got, err := zk.Txn().Check("/", 1).
+			Create("/", nil, gazoo.Sequential()).
+			Create("/s/", nil, gazoo.Sequential()).
+			Create("/y", nil).Commit(t.Context())
+		must(t, err)
+		want := []gazoo.TxnResult{
+			{Op: "check", Path: "/"}, {Op: "create", Path: "/0000000007"}, {Op: "create", Path: "/s/0000000008"}, {Op: "create", Path: "/xy"},
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("Commit = %+v, want %+v", got, want)
+		}
+		wire := zkproto.MultiRequest{Ops: []zkproto.MultiOp{
+			{Op: zkproto.OpCheck, Path: "/x", Version: 1},
+			{Op: zkproto.OpCreate, Path: "/x/", ACL: openACL, Mode: zkproto.ModePersistentSequential},
+			{Op: zkproto.OpCreate, Path: "/x/s/", ACL: openACL, Mode: zkproto.ModePersistentSequential},
+			{Op: zkproto.OpCreate, Path: "/x/y", ACL: openACL},
+		}}.AppendTo(nil)
+		if reqs := srv.take(); len(reqs) != 1 || !bytes.Equal(reqs[0].Body, wire) {
+			t.Errorf("sent %q, want %q", reqs, wire)
+		}
+	})
+}
+
+// TestResultsOutliveTheirTransaction commits one after another: buffers are used again, results
+// are their owner's.
+func TestResultsOutliveTheirTransaction(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.can("a:2181", multi(
+			zkproto.MultiResult{Op: zkproto.OpCreate, Path: "/s-0000000001"},
+			zkproto.MultiResult{Op: zkproto.OpDelete},
+		), nil)
+		zk := w.connect("a")
+		data := []byte("of the caller")
+		first := zk.Txn().Create("/s-", data, gazoo.Sequential()).Delete("/d", 0)
+		clear(data) // was copied
+		future := zk.Async().Commit(t.Context(), first)
+		got, err := future.Wait(t.Context())
+		must(t, err)
+		for range 3 {
+			if _, err := zk.Txn().Create("/other", nil).Delete("/another", 0).Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, err := future.Wait(t.Context())
+		must(t, err)
+		for _, results := range [][]gazoo.TxnResult{got, again} {
+			if len(results) != 2 || results[0].Path != "/s-0000000001" || results[1].Path != "/d" {
+				t.Errorf("results %+v", results)
+			}
+		}
+		if first.Len() != 2 {
+			t.Errorf("Len() = %d, want 2", first.Len())
+		}
+	})
+}
+
+// TestTransactionsAllocateLittle guards what the benchmarks measured: the results and the Txn are
+// all that a transaction of any size allocates, and one string more for paths that the server made.
+func TestTransactionsAllocateLittle(t *testing.T) {
+	const n = 100
+	given := make([]string, n)
+	results := make([]zkproto.MultiResult, n)
+	for i := range given {
+		given[i] = fmt.Sprintf("/given-%03d", i)
+		results[i] = zkproto.MultiResult{Op: zkproto.OpCreate, Path: "/made/by" + given[i]}
+		if i%2 == 0 {
+			results[i].Path = "/x" + given[i]
+		}
+	}
+	zk, err := benchClient(t, zkproto.MultiResponse{Results: results}.AppendTo(nil)).Chroot("/x")
+	must(t, err)
+	data := make([]byte, 100)
+	round := func() {
+		txn := zk.Txn()
+		for _, path := range given {
+			txn.Create(path, data)
+		}
+		got, err := txn.Commit(context.Background())
+		if err != nil || got[0].Path != given[0] || got[n-1].Path != "/made/by"+given[n-1] {
+			t.Fatal(got, err)
+		}
+	}
+	round()
+	// With -race pools forget, so that buffers grow again.
+	if n := testing.AllocsPerRun(200, round); n > 20 {
+		t.Errorf("a transaction of 100 creates allocates %.1f times, want 3, or at most 20 with -race", n)
+	}
 }
 
 func TestMultiReadOnTheWireAndItsResults(t *testing.T) {

@@ -2,6 +2,9 @@ package zkproto
 
 import "fmt"
 
+// MultiHeaderSize is the number of bytes that a MultiHeader takes.
+const MultiHeaderSize = 9
+
 // A MultiHeader stands before each operation and result of a multi, and ends
 // the list.
 type MultiHeader struct {
@@ -104,8 +107,12 @@ func (m MultiRequest) AppendTo(b []byte) []byte {
 	for i := range m.Ops {
 		b = m.Ops[i].AppendTo(b)
 	}
-	return multiEnd.AppendTo(b)
+	return AppendMultiEnd(b)
 }
+
+// AppendMultiEnd appends what ends a list of operations or results, for those
+// who append the elements one by one.
+func AppendMultiEnd(b []byte) []byte { return multiEnd.AppendTo(b) }
 
 // Decode fills m from r. An op that cannot be part of a multi is [ErrCorrupt];
 // whether reads and writes are mixed is for the server to check. The list
@@ -178,14 +185,28 @@ func (m MultiResult) AppendTo(b []byte) []byte {
 	return b
 }
 
-// decode reads the body that follows h.
-func (m *MultiResult) decode(h MultiHeader, r *Reader) {
+// Next fills m with the next result of a multi's reply and reports whether
+// there was one: the end of the list is none, and neither is an error. The path
+// of a create is returned and not stored in m: it is a slice of the reader's
+// input, so a caller that knows the path already allocates nothing for it.
+func (m *MultiResult) Next(r *Reader) (path []byte, more bool) {
+	var h MultiHeader
+	h.Decode(r)
+	if r.err != nil || h.Done {
+		return nil, false
+	}
+	path = m.decode(h, r)
+	return path, r.err == nil
+}
+
+// decode reads the body that follows h, and returns the path in it.
+func (m *MultiResult) decode(h MultiHeader, r *Reader) (path []byte) {
 	*m = MultiResult{Op: h.Type, Err: h.Err}
 	switch h.Type {
 	case OpCreate:
-		m.Path = r.String()
+		path = r.RawBuffer()
 	case OpCreate2, OpCreateContainer, OpCreateTTL:
-		m.Path = r.String()
+		path = r.RawBuffer()
 		m.decodeStat(r)
 	case OpDelete, OpCheck:
 	case OpSetData:
@@ -200,6 +221,7 @@ func (m *MultiResult) decode(h MultiHeader, r *Reader) {
 	default:
 		r.Fail(fmt.Errorf("%w: result of %v in a multi", ErrCorrupt, h.Type))
 	}
+	return path
 }
 
 func (m *MultiResult) decodeStat(r *Reader) {
@@ -227,20 +249,16 @@ func (m *MultiResponse) Decode(r *Reader) {
 	m.Results = nil
 	var results []MultiResult
 	for {
-		var h MultiHeader
-		h.Decode(r)
+		var res MultiResult
+		path, more := res.Next(r)
 		if r.err != nil {
 			return
 		}
-		if h.Done {
+		if !more {
 			m.Results = results
 			return
 		}
-		var res MultiResult
-		res.decode(h, r)
-		if r.err != nil {
-			return
-		}
+		res.Path = string(path)
 		results = append(results, res)
 	}
 }

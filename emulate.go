@@ -147,10 +147,10 @@ func (e *emulator) look(ctx context.Context, path string) (look, error) {
 func (l look) wait(ctx context.Context) {
 	var child <-chan struct{}
 	if l.child != nil {
-		child = l.child.done
+		child = l.child.Done()
 	}
 	select {
-	case <-l.data.done:
+	case <-l.data.Done():
 	case <-child:
 	case <-ctx.Done():
 	}

@@ -233,11 +233,8 @@ func (c *core) register(l *link, plan attemptPlan, oneShots bool, r *attemptResu
 	if l.features.knows(featureSetWatches) == featureNo {
 		oneShots = false
 	}
-	r.renewal = c.watches.renew(plan.zxid, oneShots, streams)
-	for _, frame := range r.renewal.frames {
-		l.sendRaw(frame)
-	}
-	for range r.renewal.frames {
+	r.renewal = c.watches.renew(plan.zxid, oneShots, streams, l.sendRaw)
+	for range r.renewal.requests {
 		h, err := c.handshakeReply(l, r)
 		if err != nil {
 			return fmt.Errorf("set watches: %w", err)

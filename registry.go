@@ -1,7 +1,6 @@
 package gazoo
 
 import (
-	"slices"
 	"sync"
 
 	"github.com/gazoo-zk/gazoo/zkproto"
@@ -16,40 +15,9 @@ type registry struct {
 	mu       sync.Mutex
 	paths    map[string]*watchEntry
 	streams  int       // recursive streams anywhere: without any, events need no walk to the root
-	epoch    uint64    // counts connections: what the server held is forgotten with each
+	epoch    uint32    // counts connections: what the server held is forgotten with each
 	emulated []*Stream // fed from one-shots, see emulate.go
 	removed  bool      // removals were sent under mu, the sender needs a drain
-}
-
-// watchEntry is everything about one absolute path.
-type watchEntry struct {
-	data, exist, child []*Watch // one-shots; data and exist share the server's data table
-	persistent         []*Stream
-	recursive          []*Stream
-
-	inflight   int             // one-shot registrations not answered
-	remote     int             // of these, sent with the watch flag
-	adding     bool            // a stream registration is on its way
-	waiters    []chan struct{} // stream registrations that wait for those before them
-	epoch      uint64          // the connection for which server is true
-	server     table
-	serverMode zkproto.AddWatchMode // when server has tableStream
-}
-
-// table is what the server holds for a path.
-type table uint8
-
-const (
-	tableData   table = 1 << iota // a one-shot in the data table
-	tableChild                    // a one-shot in the child table
-	tableStream                   // a persistent or recursive watch (both tables)
-)
-
-// registration accompanies the call that sets a one-shot watch.
-type registration struct {
-	r      *registry
-	w      *Watch
-	remote bool // the request carries the watch flag
 }
 
 func newRegistry(c *core) *registry {
@@ -59,13 +27,18 @@ func newRegistry(c *core) *registry {
 func (r *registry) entry(path string) *watchEntry {
 	e := r.paths[path]
 	if e == nil {
-		e = &watchEntry{epoch: r.epoch}
+		e = &watchEntry{path: path, epoch: r.epoch}
 		r.paths[path] = e
 	}
+	r.refresh(e)
+	return e
+}
+
+// refresh forgets what the server held on an earlier connection.
+func (r *registry) refresh(e *watchEntry) {
 	if e.epoch != r.epoch {
 		e.epoch, e.server = r.epoch, 0
 	}
-	return e
 }
 
 func (r *registry) unlock() {
@@ -77,32 +50,33 @@ func (r *registry) unlock() {
 	}
 }
 
-// begin prepares a one-shot registration. On a path with a stream the watch is served from
-// the stream's events and not sent: ZooKeeper 3.8 would replace the stream's registration.
-func (r *registry) begin(w *Watch) *registration {
+// begin prepares a one-shot registration and reports whether the request is to carry the watch
+// flag. On a path with a stream the watch is served from the stream's events and not sent:
+// ZooKeeper 3.8 would replace the stream's registration.
+func (r *registry) begin(w *Watch, path string) (remote bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.entry(w.path)
+	e := r.entry(path)
+	w.entry = e
 	// A stream's registration outlives the stream while one-shots are served from it.
-	g := &registration{r: r, w: w, remote: !e.adding && e.server&tableStream == 0 && len(e.persistent)+len(e.recursive) == 0}
+	w.local = e.adding() || e.server&tableStream != 0 || e.hasStreams()
 	e.inflight++
-	if g.remote {
+	if !w.local {
 		e.remote++
 	}
-	w.local = !g.remote
-	return g
+	return !w.local
 }
 
 // settle is told the fate of the call that carried a registration, on the goroutine that
-// completes it: the reader, in wire order, when there was an answer.
-func (g *registration) settle(cl *call) {
-	r, w := g.r, g.w
+// completes it: the reader, in wire order, when there was an answer. Until then the entry stays.
+func (w *Watch) settle(cl *call) {
+	r, e := w.core.watches, w.entry
 	missing := w.kind == watchExist && cl.outcome == OutcomeRefused && cl.err == error(ErrNoNode)
 	ok := cl.err == nil || missing
 	r.mu.Lock()
-	e := r.entry(w.path)
+	r.refresh(e)
 	e.inflight--
-	if g.remote {
+	if !w.local {
 		e.remote--
 		if ok {
 			e.server |= w.kind.table()
@@ -113,57 +87,27 @@ func (g *registration) settle(cl *call) {
 		w.gone = true
 	case w.gone:
 		// Its owner closed it meanwhile.
-	case w.local && !e.adding && e.server&tableStream == 0:
+	case w.local && !e.adding() && e.server&tableStream == 0:
 		// The stream that was to serve it never came to be.
 		w.gone = true
-		w.finish(Event{}, ErrWatchNotSet)
-	case missing:
-		e.exist = append(e.exist, w)
-	case w.kind == watchChild:
-		e.child = append(e.child, w)
+		w.fail(ErrWatchNotSet)
 	default:
-		e.data = append(e.data, w)
+		if w.kind == watchExist && !missing {
+			w.kind = watchData // it exists: that is how it is set again
+		}
+		e.shots[w.kind].add(w)
 	}
 	e.admit()
-	r.tidy(w.path, e)
+	r.tidy(e)
 	r.unlock()
-}
-
-// admit lets stream registrations look again. Under mu.
-func (e *watchEntry) admit() {
-	if e.remote == 0 && !e.adding {
-		for _, ch := range e.waiters {
-			close(ch)
-		}
-		e.waiters = nil
-	}
-}
-
-func (k watchKind) table() table {
-	if k == watchChild {
-		return tableChild
-	}
-	return tableData
-}
-
-// used returns the tables that something local still needs.
-func (e *watchEntry) used() (used table) {
-	streams := len(e.persistent)+len(e.recursive) > 0
-	if streams || len(e.data)+len(e.exist) > 0 {
-		used |= tableData
-	}
-	if streams || len(e.child) > 0 {
-		used |= tableChild
-	}
-	return used
 }
 
 // tidy takes from the server what nothing local uses any more, and forgets empty entries. A
 // removal strips every mode of its table on 3.8, so it is sent only when no local and no
 // in-flight registration uses that table. Under mu; the request is put on the wire here, so
 // that a registration begun later stays behind it.
-func (r *registry) tidy(path string, e *watchEntry) {
-	if e.inflight > 0 || e.adding {
+func (r *registry) tidy(e *watchEntry) {
+	if e.inflight > 0 || e.adding() {
 		return
 	}
 	used := e.used()
@@ -182,11 +126,12 @@ func (r *registry) tidy(path string, e *watchEntry) {
 		case tableChild:
 			kind = zkproto.WatcherChildren
 		}
-		r.remove(path, kind)
+		r.remove(e.path, kind)
 	}
 	e.server &^= drop
-	if used == 0 && len(e.waiters) == 0 {
-		delete(r.paths, path)
+	if used == 0 && (e.streams == nil || len(e.streams.waiters) == 0) && !e.gone {
+		e.gone = true
+		delete(r.paths, e.path)
 	}
 }
 
@@ -209,16 +154,11 @@ func (r *registry) cancel(w *Watch) {
 	r.mu.Lock()
 	if !w.gone {
 		w.gone = true
-		if e := r.paths[w.path]; e != nil {
-			same := func(x *Watch) bool { return x == w }
-			e.data = slices.DeleteFunc(e.data, same)
-			e.exist = slices.DeleteFunc(e.exist, same)
-			e.child = slices.DeleteFunc(e.child, same)
-			r.tidy(w.path, e)
-		}
+		w.entry.shots[w.kind].remove(w)
+		r.tidy(w.entry)
 	}
 	r.unlock()
-	w.finish(Event{}, ErrWatchCanceled)
+	w.fail(ErrWatchCanceled)
 }
 
 // dispatch hands an event to everyone it concerns. It runs on the reader and never blocks.
@@ -228,16 +168,16 @@ func (r *registry) dispatch(wire zkproto.WatcherEvent, zxid int64) {
 	n := 0
 	r.mu.Lock()
 	if e := r.paths[ev.Path]; e != nil {
-		n += r.fire(ev.Path, e, ev)
+		n += r.fire(e, ev)
 		if ev.Type != EventChildrenChanged || !r.derives(e) {
 			// Where ChildrenChanged is derived, 3.9 sends it too.
-			n += push(e.persistent, ev)
+			n += push(e.persistent(), ev)
 		}
 	}
 	if r.streams > 0 && ev.Type != EventChildrenChanged {
 		for path := ev.Path; ; path = ParentPath(path) {
 			if e := r.paths[path]; e != nil {
-				n += push(e.recursive, ev)
+				n += push(e.recursive(), ev)
 			}
 			if path == "/" {
 				break
@@ -259,7 +199,7 @@ func (r *registry) dispatch(wire zkproto.WatcherEvent, zxid int64) {
 // recursive registration for it, which keeps 3.8 from sending it. The registration may outlive
 // the last recursive stream, serving a persistent one.
 func (r *registry) derives(e *watchEntry) bool {
-	return e.epoch == r.epoch && e.server&tableStream != 0 && e.serverMode == zkproto.WatchPersistentRecursive
+	return e.epoch == r.epoch && e.server&tableStream != 0 && e.streams.mode == zkproto.WatchPersistentRecursive
 }
 
 // derive makes the ChildrenChanged of a parent out of its child's Created or Deleted.
@@ -270,30 +210,28 @@ func (r *registry) derive(ev Event) int {
 		return 0
 	}
 	ev.Type, ev.Path = EventChildrenChanged, parent
-	return r.fire(parent, e, ev) + push(e.persistent, ev)
+	return r.fire(e, ev) + push(e.persistent(), ev)
 }
 
 // fire ends the one-shots that an event concerns.
-func (r *registry) fire(path string, e *watchEntry, ev Event) int {
-	n := 0
-	end := func(list *[]*Watch) {
-		for _, w := range *list {
+func (r *registry) fire(e *watchEntry, ev Event) (n int) {
+	end := func(kind watchKind) {
+		for w := range e.shots[kind].take() {
 			w.gone = true
-			w.fire(ev)
+			w.finish(ev.Type, ev.Zxid, nil)
 			n++
 		}
-		*list = nil
 	}
 	if ev.Type == EventChildrenChanged || ev.Type == EventDeleted {
-		end(&e.child)
+		end(watchChild)
 		e.server &^= tableChild
 	}
 	if ev.Type != EventChildrenChanged {
-		end(&e.data)
-		end(&e.exist)
+		end(watchData)
+		end(watchExist)
 		e.server &^= tableData
 	}
-	r.tidy(path, e)
+	r.tidy(e)
 	return n
 }
 
@@ -314,15 +252,15 @@ func (r *registry) dropped() {
 // endOneShots ends every one-shot watch: the session they belong to is lost.
 func (r *registry) endOneShots(cause error) {
 	r.mu.Lock()
-	for path, e := range r.paths {
-		for _, list := range []*[]*Watch{&e.data, &e.exist, &e.child} {
-			for _, w := range *list {
+	for _, e := range r.paths {
+		for kind := range e.shots {
+			for w := range e.shots[kind].take() {
 				w.gone = true
-				w.finish(Event{}, cause)
+				w.fail(cause)
 			}
-			*list = nil
 		}
-		r.tidy(path, r.entry(path))
+		r.refresh(e)
+		r.tidy(e)
 	}
 	r.unlock()
 }
@@ -332,10 +270,9 @@ func (r *registry) end(cause error) {
 	r.endOneShots(cause)
 	r.mu.Lock()
 	var all []*Stream
-	for path, e := range r.paths {
-		all = append(append(all, e.persistent...), e.recursive...)
-		e.persistent, e.recursive = nil, nil
-		r.tidy(path, e)
+	for _, e := range r.paths {
+		all = append(all, e.take()...)
+		r.tidy(e)
 	}
 	all = append(all, r.emulated...)
 	r.streams, r.emulated = 0, nil
@@ -350,8 +287,10 @@ func (r *registry) count() (oneShots, streams int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.paths {
-		oneShots += len(e.data) + len(e.exist) + len(e.child)
-		streams += len(e.persistent) + len(e.recursive)
+		for kind := range e.shots {
+			oneShots += e.shots[kind].len()
+		}
+		streams += len(e.persistent()) + len(e.recursive())
 	}
 	return oneShots, streams + len(r.emulated)
 }

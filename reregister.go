@@ -25,22 +25,23 @@ func (r *registry) beginStream(ctx context.Context, s *Stream) (*streamRegistrat
 	for {
 		r.mu.Lock()
 		e := r.entry(s.path)
-		if e.server&tableStream != 0 && (e.serverMode == zkproto.WatchPersistentRecursive || !s.recursive) {
+		if e.server&tableStream != 0 && (e.streams.mode == zkproto.WatchPersistentRecursive || !s.recursive) {
 			r.attach(e, s)
 			r.mu.Unlock()
 			return nil, nil
 		}
-		if e.remote == 0 && !e.adding {
-			e.adding = true
+		se := e.stream()
+		if e.remote == 0 && !se.adding {
+			se.adding = true
 			g := &streamRegistration{r: r, s: s, mode: zkproto.WatchPersistent}
-			if s.recursive || len(e.recursive) > 0 {
+			if s.recursive || len(se.recursive) > 0 {
 				g.mode = zkproto.WatchPersistentRecursive
 			}
 			r.mu.Unlock()
 			return g, nil
 		}
 		turn := make(chan struct{})
-		e.waiters = append(e.waiters, turn)
+		se.waiters = append(se.waiters, turn)
 		r.mu.Unlock()
 		select {
 		case <-turn:
@@ -51,12 +52,13 @@ func (r *registry) beginStream(ctx context.Context, s *Stream) (*streamRegistrat
 }
 
 func (r *registry) attach(e *watchEntry, s *Stream) {
+	se := e.stream()
 	if s.recursive {
-		e.recursive = append(e.recursive, s)
+		se.recursive = append(se.recursive, s)
 		r.streams++
 		return
 	}
-	e.persistent = append(e.persistent, s)
+	se.persistent = append(se.persistent, s)
 }
 
 // settle is registration.settle for streams.
@@ -64,10 +66,11 @@ func (g *streamRegistration) settle(cl *call) {
 	r, s := g.r, g.s
 	r.mu.Lock()
 	e := r.entry(s.path)
-	e.adding = false
+	se := e.stream()
+	se.adding = false
 	if cl.err == nil {
 		e.server |= tableStream
-		e.serverMode = g.mode
+		se.mode = g.mode
 		s.mu.Lock()
 		closed := s.err != nil
 		s.mu.Unlock()
@@ -78,24 +81,24 @@ func (g *streamRegistration) settle(cl *call) {
 		r.orphan(e)
 	}
 	e.admit()
-	r.tidy(s.path, e)
+	r.tidy(e)
 	r.unlock()
 }
 
 // orphan ends the one-shots that a stream was to serve. Under mu.
 func (r *registry) orphan(e *watchEntry) {
-	for _, list := range []*[]*Watch{&e.data, &e.exist, &e.child} {
-		kept := (*list)[:0]
-		for _, w := range *list {
+	var kept watchRing
+	for kind := range e.shots {
+		ring := &e.shots[kind]
+		for w := range ring.take() {
 			if w.local {
 				w.gone = true
-				w.finish(Event{}, ErrWatchNotSet)
+				w.fail(ErrWatchNotSet)
 				continue
 			}
-			kept = append(kept, w)
+			kept.add(w)
 		}
-		clear((*list)[len(kept):])
-		*list = kept
+		*ring, kept = kept, watchRing{}
 	}
 }
 
@@ -104,14 +107,13 @@ func (r *registry) closeStream(s *Stream) {
 	same := func(x *Stream) bool { return x == s }
 	r.mu.Lock()
 	if e := r.paths[s.path]; e != nil {
-		if s.recursive {
-			before := len(e.recursive)
-			e.recursive = deleteFunc(e.recursive, same)
-			r.streams -= before - len(e.recursive)
-		} else {
-			e.persistent = deleteFunc(e.persistent, same)
+		if se := e.streams; se != nil {
+			before := len(se.recursive)
+			se.recursive = deleteFunc(se.recursive, same)
+			r.streams -= before - len(se.recursive)
+			se.persistent = deleteFunc(se.persistent, same)
 		}
-		r.tidy(s.path, e)
+		r.tidy(e)
 	}
 	r.emulated = deleteFunc(r.emulated, same)
 	r.unlock()
@@ -129,11 +131,10 @@ func (r *registry) adopt(s *Stream) {
 func (r *registry) degrade() []*Stream {
 	r.mu.Lock()
 	var all []*Stream
-	for path, e := range r.paths {
-		all = append(append(all, e.persistent...), e.recursive...)
-		e.persistent, e.recursive = nil, nil
+	for _, e := range r.paths {
+		all = append(all, e.take()...)
 		r.orphan(e)
-		r.tidy(path, e)
+		r.tidy(e)
 	}
 	r.streams = 0
 	r.unlock()
@@ -151,98 +152,131 @@ func deleteFunc(list []*Stream, del func(*Stream) bool) []*Stream {
 	return kept
 }
 
-// renewal is what a handshake registers again: encoded requests, and what they cover.
+// renewal is what a handshake registers again: how many requests, and what they cover.
 type renewal struct {
-	frames  [][]byte
-	paths   []renewed
-	watches int
-	streams bool // the requests are setWatches2
+	requests int
+	paths    []renewed
+	watches  int
+	streams  bool // there were setWatches2 requests
 }
 
 type renewed struct {
-	path   string
-	server table
+	entry  *watchEntry
 	mode   zkproto.AddWatchMode
+	server table
 }
 
 // maxRenewal bounds one setWatches request: well under the servers' default limit of 1 MiB
 // whatever else is in it (ZOOKEEPER-706).
 const maxRenewal = 120 << 10
 
-// renew encodes the registration of everything there is. zxid is the last one seen when the
+// watchLists is a setWatches request in the making: its lists, encoded.
+type watchLists struct {
+	lists [5]struct {
+		paths int32
+		bytes []byte
+	}
+	size  int
+	frame []byte
+}
+
+// The lists of a setWatches2 request, in their order. A setWatches request has those of the
+// one-shots, whose numbers are the kinds.
+const (
+	listPersistent = iota + int(watchKinds)
+	listRecursive
+)
+
+func (l *watchLists) add(list int, path string) {
+	l.lists[list].paths++
+	l.lists[list].bytes = zkproto.AppendString(l.lists[list].bytes, path)
+	l.size += 4 + len(path)
+}
+
+// cut returns the request as a frame, valid until the next one, and begins another.
+func (l *watchLists) cut(zxid int64) (frame []byte, streams bool) {
+	streams = l.lists[listPersistent].paths+l.lists[listRecursive].paths > 0
+	op, n := zkproto.OpSetWatches, int(watchKinds)
+	if streams {
+		op, n = zkproto.OpSetWatches2, len(l.lists)
+	}
+	b, mark := zkproto.BeginFrame(l.frame[:0])
+	b = zkproto.RequestHeader{Xid: zkproto.XidSetWatches, Op: op}.AppendTo(b)
+	b = zkproto.AppendInt64(b, zxid)
+	for i := range l.lists[:n] {
+		list := &l.lists[i]
+		b = zkproto.AppendInt32(b, list.paths)
+		b = append(b, list.bytes...)
+		list.paths, list.bytes = 0, list.bytes[:0]
+	}
+	l.size = 0
+	l.frame = zkproto.EndFrame(b, mark)
+	return l.frame, streams
+}
+
+// renew sends the registration of everything there is. zxid is the last one seen when the
 // connection was lost: the server compares it with each znode and answers with the events
-// that were missed. oneShots is false for a new session, whose one-shots have ended.
-func (r *registry) renew(zxid int64, oneShots, streams bool) *renewal {
+// that were missed. oneShots is false for a new session, whose one-shots have ended. send is
+// called under mu, and does not keep what it gets.
+func (r *registry) renew(zxid int64, oneShots, streams bool, send func(frame []byte)) *renewal {
 	rn := &renewal{}
-	var m zkproto.SetWatches2Request
-	size := 0
+	var lists watchLists
 	cut := func() {
-		if size == 0 {
+		if lists.size == 0 {
 			return
 		}
-		m.RelativeZxid = zxid
-		b, mark := zkproto.BeginFrame(nil)
-		if len(m.Persistent)+len(m.PersistentRecursive) > 0 {
-			rn.streams = true
-			b = zkproto.RequestHeader{Xid: zkproto.XidSetWatches, Op: zkproto.OpSetWatches2}.AppendTo(b)
-			b = m.AppendTo(b)
-		} else {
-			b = zkproto.RequestHeader{Xid: zkproto.XidSetWatches, Op: zkproto.OpSetWatches}.AppendTo(b)
-			b = zkproto.SetWatchesRequest{RelativeZxid: zxid, Data: m.Data, Exist: m.Exist, Child: m.Child}.AppendTo(b)
-		}
-		rn.frames = append(rn.frames, zkproto.EndFrame(b, mark))
-		m = zkproto.SetWatches2Request{}
-		size = 0
+		frame, streams := lists.cut(zxid)
+		rn.streams = rn.streams || streams
+		rn.requests++
+		send(frame)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	rn.paths = make([]renewed, 0, len(r.paths))
 	forgot := false
-	for path, e := range r.paths {
-		p := renewed{path: path}
-		var lists []*[]string
-		add := func(list *[]string, t table) {
-			lists = append(lists, list)
+	for _, e := range r.paths {
+		p := renewed{entry: e}
+		var where [len(lists.lists)]bool
+		n := 0
+		add := func(list int, t table) {
+			where[list] = true
 			p.server |= t
+			n++
 		}
 		if oneShots {
-			if len(e.data) > 0 {
-				add(&m.Data, tableData)
-			}
-			if len(e.exist) > 0 {
-				add(&m.Exist, tableData)
-			}
-			if len(e.child) > 0 {
-				add(&m.Child, tableChild)
+			for kind := range e.shots {
+				if e.shots[kind].first != nil {
+					add(kind, watchKind(kind).table())
+				}
 			}
 		}
 		switch {
-		case !streams:
-		case len(e.recursive) > 0:
-			add(&m.PersistentRecursive, tableStream)
+		case !streams || e.streams == nil:
+		case len(e.streams.recursive) > 0:
+			add(listRecursive, tableStream)
 			p.mode = zkproto.WatchPersistentRecursive
-		case len(e.persistent) > 0:
-			add(&m.Persistent, tableStream)
+		case len(e.streams.persistent) > 0:
+			add(listPersistent, tableStream)
 		}
-		if len(lists) == 0 {
+		if n == 0 {
 			continue
 		}
+		rn.paths = append(rn.paths, p)
 		if plant.ClientForgetsWatch && !forgot {
 			forgot = true
-			rn.paths = append(rn.paths, p)
 			continue
 		}
 		// All lists of one path go into one request: within it the server handles streams
 		// last, so that on 3.8 they are what remains.
-		cost := len(lists) * (len(path) + 4)
-		if size+cost > maxRenewal {
+		if lists.size+n*(len(e.path)+4) > maxRenewal {
 			cut()
 		}
-		for _, list := range lists {
-			*list = append(*list, path)
+		for list, in := range where {
+			if in {
+				lists.add(list, e.path)
+			}
 		}
-		size += cost
-		rn.watches += len(lists)
-		rn.paths = append(rn.paths, p)
+		rn.watches += n
 	}
 	cut()
 	return rn
@@ -250,18 +284,23 @@ func (r *registry) renew(zxid int64, oneShots, streams bool) *renewal {
 
 // renewed records what a handshake registered and puts the gap markers. It returns the paths
 // that nothing uses any more, to be tidied when requests can be sent.
-func (r *registry) renewed(rn *renewal, gap GapReason) (stale []string) {
+func (r *registry) renewed(rn *renewal, gap GapReason) (stale []*watchEntry) {
 	r.mu.Lock()
 	for _, p := range rn.paths {
-		e := r.entry(p.path)
-		e.server |= p.server
-		e.serverMode = p.mode
-		if p.server&tableStream != 0 {
-			push(e.persistent, Event{Type: EventNone, Gap: gap})
-			push(e.recursive, Event{Type: EventNone, Gap: gap})
+		e := p.entry
+		if e.gone {
+			e = r.entry(e.path) // the server has it all the same
 		}
-		if e.server&^tableStream&^e.used() != 0 || e.used() == 0 {
-			stale = append(stale, p.path)
+		r.refresh(e)
+		e.server |= p.server
+		if p.server&tableStream != 0 {
+			e.stream().mode = p.mode
+			push(e.persistent(), Event{Type: EventNone, Gap: gap})
+			push(e.recursive(), Event{Type: EventNone, Gap: gap})
+		}
+		used := e.used()
+		if e.server&^tableStream&^used != 0 || used == 0 {
+			stale = append(stale, e)
 		}
 	}
 	push(r.emulated, Event{Type: EventNone, Gap: gap})
@@ -274,12 +313,10 @@ func (r *registry) renewed(rn *renewal, gap GapReason) (stale []string) {
 	return stale
 }
 
-func (r *registry) tidyPaths(paths []string) {
+func (r *registry) tidyPaths(stale []*watchEntry) {
 	r.mu.Lock()
-	for _, path := range paths {
-		if e := r.paths[path]; e != nil {
-			r.tidy(path, e)
-		}
+	for _, e := range stale {
+		r.tidy(e)
 	}
 	r.unlock()
 }

@@ -49,6 +49,7 @@ const (
 	watchData watchKind = iota
 	watchExist
 	watchChild
+	watchKinds // how many there are
 )
 
 // Watch is a one-shot watch, set by [Client.GetW], [Client.ExistsW] or [Client.ChildrenW]. It
@@ -59,46 +60,60 @@ const (
 // Close a watch that is no longer wanted: the last one on a path is then removed from the
 // server as well.
 type Watch struct {
-	core *core
-	path string // absolute
-	root string // chroot of the view
-	kind watchKind
+	core  *core
+	entry *watchEntry // of its path
 
 	// Guarded by registry.mu.
-	gone  bool // it has ended, or its owner closed it
-	local bool // not sent to the server: a stream on the same path serves it
+	next, prev *Watch // in the ring of its kind, nil outside of one
+	kind       watchKind
+	gone       bool // it has ended, or its owner closed it
+	local      bool // not sent to the server: a stream on the same path serves it
+
+	root int32 // length of the view's chroot, the beginning of the path
 
 	mu   sync.Mutex // guards what follows
-	done chan struct{}
 	over bool
-	ev   Event
+	typ  EventType // the event's, when there is no err
+	zxid int64
 	err  error
+	wait *watchWait // nil while nobody waits, and at the end
+}
+
+// watchWait is who waits for a watch. Most watches fire without.
+type watchWait struct {
+	done chan struct{} // nil until somebody asks for it
 	then []func(Event, error)
 }
 
-func newWatch(c *core, path, root string, kind watchKind) *Watch {
-	return &Watch{core: c, path: path, root: root, kind: kind, done: make(chan struct{})}
+func (w *Watch) path() string {
+	path := w.entry.path[w.root:]
+	if path == "" {
+		return "/"
+	}
+	return path
 }
 
-// fire ends the watch with an event, whose path is absolute. It never blocks.
-func (w *Watch) fire(ev Event) {
-	ev.Path, _ = relPath(w.root, ev.Path)
-	w.finish(ev, nil)
-}
-
-func (w *Watch) finish(ev Event, err error) {
+// finish ends the watch, with the type and zxid of its event or with err. It never blocks.
+func (w *Watch) finish(typ EventType, zxid int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.over {
 		return
 	}
-	w.over, w.ev, w.err = true, ev, err
-	close(w.done)
-	for _, fn := range w.then {
-		w.tell(fn)
+	w.over, w.typ, w.zxid, w.err = true, typ, zxid, err
+	if wait := w.wait; wait != nil {
+		w.wait = nil
+		if wait.done != nil {
+			close(wait.done)
+		}
+		for _, fn := range wait.then {
+			w.tell(fn)
+		}
 	}
-	w.then = nil
 }
+
+// fail is finish without an event.
+func (w *Watch) fail(err error) { w.finish(0, 0, err) }
 
 // tell queues a callback; it never blocks.
 func (w *Watch) tell(fn func(Event, error)) {
@@ -110,10 +125,10 @@ func (w *Watch) tell(fn func(Event, error)) {
 // first, the context's error (the watch goes on).
 func (w *Watch) Wait(ctx context.Context) (Event, error) {
 	if ctx == nil {
-		return Event{}, refuse("watch", w.path, errNilContext)
+		return Event{}, w.opError(errNilContext)
 	}
 	select {
-	case <-w.done:
+	case <-w.Done():
 		return w.Result()
 	case <-ctx.Done():
 		return Event{}, w.opError(ctxError(ctx))
@@ -121,20 +136,41 @@ func (w *Watch) Wait(ctx context.Context) (Event, error) {
 }
 
 // Done is closed when the watch has ended.
-func (w *Watch) Done() <-chan struct{} { return w.done }
+func (w *Watch) Done() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return closedChan
+	}
+	wait := w.waited()
+	if wait.done == nil {
+		wait.done = make(chan struct{})
+	}
+	return wait.done
+}
+
+// waited makes place for who waits. Under mu.
+func (w *Watch) waited() *watchWait {
+	if w.wait == nil {
+		w.wait = &watchWait{}
+	}
+	return w.wait
+}
 
 // Result returns what Wait would, once Done is closed; before, it returns a zero event and no
 // error.
 func (w *Watch) Result() (Event, error) {
-	select {
-	case <-w.done:
-	default:
+	w.mu.Lock()
+	over, ev, err := w.over, Event{Type: w.typ, Zxid: w.zxid}, w.err
+	w.mu.Unlock()
+	switch {
+	case !over:
 		return Event{}, nil
+	case err != nil:
+		return Event{}, w.opError(err)
 	}
-	if w.err != nil {
-		return Event{}, w.opError(w.err)
-	}
-	return w.ev, nil
+	ev.Path = w.path()
+	return ev, nil
 }
 
 // Then has fn called with the outcome on the client's callback goroutine, once.
@@ -145,7 +181,8 @@ func (w *Watch) Then(fn func(Event, error)) {
 		w.tell(fn)
 		return
 	}
-	w.then = append(w.then, fn)
+	wait := w.waited()
+	wait.then = append(wait.then, fn)
 }
 
 // Close ends the watch with [ErrWatchCanceled] unless it has ended, and takes it off the server
@@ -153,6 +190,5 @@ func (w *Watch) Then(fn func(Event, error)) {
 func (w *Watch) Close() { w.core.watches.cancel(w) }
 
 func (w *Watch) opError(err error) error {
-	path, _ := relPath(w.root, w.path)
-	return &OpError{Op: "watch", Path: path, Outcome: OutcomeNotSent, Err: err}
+	return &OpError{Op: "watch", Path: w.path(), Outcome: OutcomeNotSent, Err: err}
 }

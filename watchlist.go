@@ -26,7 +26,10 @@ func (r *registry) list(root string) []WatchedPath {
 	var list []WatchedPath
 	for path, e := range r.paths {
 		rel, inside := relPath(root, path)
-		p := WatchedPath{rel, len(e.data), len(e.exist), len(e.child), len(e.persistent), len(e.recursive)}
+		p := WatchedPath{
+			rel, e.shots[watchData].len(), e.shots[watchExist].len(), e.shots[watchChild].len(),
+			len(e.persistent()), len(e.recursive()),
+		}
 		if inside && p != (WatchedPath{Path: rel}) {
 			list = append(list, p)
 		}

@@ -13,10 +13,9 @@ func (zk *Client) watched(op zkproto.OpCode, name, path string, kind watchKind) 
 	if err != nil {
 		return cl, nil, err
 	}
-	w := newWatch(zk.core, cl.req.path, zk.root, kind)
-	g := zk.core.watches.begin(w)
-	cl.register = g
-	cl.req.watch = g.remote
+	w := &Watch{core: zk.core, root: int32(len(zk.root)), kind: kind}
+	cl.req.watch = zk.core.watches.begin(w, cl.req.path)
+	cl.register = w
 	return cl, w, nil
 }
 

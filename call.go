@@ -256,10 +256,13 @@ func (cl *call) decode(r *zkproto.Reader) error {
 		cl.str = r.String()
 		cl.stat.Decode(r)
 	case zkproto.OpGetChildren, zkproto.OpGetEphemerals:
-		cl.strs = r.Strings()
+		var m zkproto.ChildrenResponse // of ephemerals it is the same
+		m.Decode(r)
+		cl.strs = m.Children
 	case zkproto.OpGetChildren2:
-		cl.strs = r.Strings()
-		cl.stat.Decode(r)
+		var m zkproto.Children2Response
+		m.Decode(r)
+		cl.strs, cl.stat = m.Children, m.Stat
 	case zkproto.OpGetACL:
 		var m zkproto.GetACLResponse
 		m.Decode(r)

@@ -9,7 +9,7 @@ type ChildrenResponse struct {
 func (m ChildrenResponse) AppendTo(b []byte) []byte { return AppendStrings(b, m.Children) }
 
 // Decode fills m from r.
-func (m *ChildrenResponse) Decode(r *Reader) { m.Children = r.Strings() }
+func (m *ChildrenResponse) Decode(r *Reader) { m.Children = r.stringsBefore(0) }
 
 // A Children2Response answers OpGetChildren2.
 type Children2Response struct {
@@ -25,7 +25,7 @@ func (m Children2Response) AppendTo(b []byte) []byte {
 
 // Decode fills m from r.
 func (m *Children2Response) Decode(r *Reader) {
-	m.Children = r.Strings()
+	m.Children = r.stringsBefore(StatSize)
 	m.Stat.Decode(r)
 }
 
@@ -38,7 +38,7 @@ type EphemeralsResponse struct {
 func (m EphemeralsResponse) AppendTo(b []byte) []byte { return AppendStrings(b, m.Paths) }
 
 // Decode fills m from r.
-func (m *EphemeralsResponse) Decode(r *Reader) { m.Paths = r.Strings() }
+func (m *EphemeralsResponse) Decode(r *Reader) { m.Paths = r.stringsBefore(0) }
 
 // An AllChildrenNumberResponse answers OpGetAllChildrenNumber.
 type AllChildrenNumberResponse struct {

@@ -162,23 +162,67 @@ func (r *Reader) Strings() []string {
 		return nil
 	}
 	// Walk once before allocating, so that a bad length deep inside costs nothing.
-	whole := r.b
-	for range n {
-		r.RawBuffer()
-	}
-	if r.err != nil {
+	end, err := split(nil, n, "", r.b)
+	if err != nil {
+		r.Fail(err)
 		return nil
 	}
-	all := string(whole[:len(whole)-len(r.b)]) // lengths included: they are cheaper than a gather
 	v := make([]string, n)
-	off := 0
-	for i := range v {
-		size := max(0, int(int32(binary.BigEndian.Uint32(whole[off:]))))
-		off += 4
-		v[i] = all[off : off+size]
-		off += size
-	}
+	// Lengths included: they are cheaper than a gather.
+	split(v, n, string(r.b[:end]), r.b)
+	r.b = r.b[end:]
 	return v
+}
+
+// stringsBefore is [Reader.Strings] for a vector behind which tail bytes follow,
+// the end of the record. It is faster, because it need not look where the
+// vector ends before it allocates: the backing string is a copy of all that
+// comes before the tail. A vector that turns out to be bad costs as much as a
+// good one.
+func (r *Reader) stringsBefore(tail int) []string {
+	n := r.count(4)
+	if n < 0 {
+		return nil
+	}
+	b := r.b[:max(0, len(r.b)-tail)]
+	if n > len(b)/4 {
+		r.Fail(ErrTruncated) // of the tail, at least
+		return nil
+	}
+	v := make([]string, n)
+	end, err := split(v, n, string(b), b)
+	if err != nil {
+		r.Fail(err)
+		return nil
+	}
+	r.b = r.b[end:]
+	return v
+}
+
+// split walks over n strings in b and returns where they end. Unless v is nil
+// it is filled with slices of all, a copy of b as far as they go.
+func split(v []string, n int, all string, b []byte) (end int, err error) {
+	for i := range n {
+		if len(b)-end < 4 {
+			return 0, ErrTruncated
+		}
+		size := int(int32(binary.BigEndian.Uint32(b[end:])))
+		end += 4
+		if size <= 0 {
+			if size < -1 {
+				return 0, ErrCorrupt
+			}
+			continue // empty or null
+		}
+		if size > len(b)-end {
+			return 0, ErrTruncated
+		}
+		if v != nil {
+			v[i] = all[end : end+size]
+		}
+		end += size
+	}
+	return end, nil
 }
 
 // count reads the length of a vector whose elements take at least elemSize

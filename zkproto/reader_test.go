@@ -174,6 +174,34 @@ func TestStringsTakesTwoAllocations(t *testing.T) {
 	}
 }
 
+// TestListsOfNamesTakeTwoAllocations also holds what a list keeps alive: nothing of the stat behind it.
+func TestListsOfNamesTakeTwoAllocations(t *testing.T) {
+	names := []string{"a", "", "member-0000000001"}
+	b := zkproto.Children2Response{Children: names, Stat: stat}.AppendTo(nil)
+	var m zkproto.Children2Response
+	n := testing.AllocsPerRun(100, func() {
+		r := zkproto.NewReader(b)
+		m.Decode(&r)
+		if r.Done() != nil || m.Stat != stat || !slices.Equal(m.Children, names) {
+			t.Fatal("bad decode")
+		}
+	})
+	if n != 2 {
+		t.Errorf("children: %v allocations, want 2", n)
+	}
+	for cut := range len(b) {
+		r := zkproto.NewReader(b[:cut])
+		if m.Decode(&r); !errors.Is(r.Err(), zkproto.ErrTruncated) && !errors.Is(r.Err(), zkproto.ErrCorrupt) {
+			t.Errorf("%d bytes of %d: %v, want an error", cut, len(b), r.Err())
+		}
+	}
+	// Behind names that are well by themselves there is too little for a stat.
+	r := zkproto.NewReader(zkproto.AppendStrings(nil, slices.Repeat([]string{"name"}, 100)))
+	if m.Decode(&r); !errors.Is(r.Err(), zkproto.ErrTruncated) || m.Children != nil {
+		t.Errorf("without a stat: %v, want ErrTruncated", r.Err())
+	}
+}
+
 func TestGetDataDecodesWithoutAllocating(t *testing.T) {
 	b := zkproto.GetDataResponse{Data: bytes.Repeat([]byte("d"), 1000), Stat: stat}.AppendTo(nil)
 	dst := make([]byte, 1000)
@@ -222,4 +250,28 @@ func TestMultiRefusesOtherOperations(t *testing.T) {
 	if !errors.Is(r.Err(), zkproto.ErrCorrupt) || resp.Results != nil {
 		t.Errorf("result of sync: %v, want ErrCorrupt", r.Err())
 	}
+}
+
+// BenchmarkStrings decodes 10,000 names of 12 bytes.
+func BenchmarkStrings(b *testing.B) {
+	names := make([]string, 10000)
+	for i := range names {
+		names[i] = fmt.Sprintf("name-%07d", i)
+	}
+	wire := zkproto.AppendStrings(nil, names)
+	b.Run("Strings", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			r := zkproto.NewReader(wire)
+			r.Strings()
+		}
+	})
+	b.Run("ChildrenResponse", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			var m zkproto.ChildrenResponse
+			r := zkproto.NewReader(wire)
+			m.Decode(&r)
+		}
+	})
 }

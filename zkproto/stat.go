@@ -2,8 +2,10 @@ package zkproto
 
 import "time"
 
+// StatSize is the number of bytes that a Stat takes on the wire.
+const StatSize = 68
+
 // A Stat is what the server tells about a znode beside its data, in wire order.
-// It takes 68 bytes on the wire.
 type Stat struct {
 	Czxid          int64 // zxid of the create
 	Mzxid          int64 // zxid of the last change of data; neither children nor ACL change it

@@ -233,7 +233,8 @@ func (c *core) register(l *link, plan attemptPlan, oneShots bool, r *attemptResu
 	if l.features.knows(featureSetWatches) == featureNo {
 		oneShots = false
 	}
-	r.renewal = c.watches.renew(plan.zxid, oneShots, streams, l.sendRaw)
+	r.renewal = c.watches.renew(plan.zxid, oneShots, streams, l.addRaw)
+	l.flushRaw()
 	for range r.renewal.requests {
 		h, err := c.handshakeReply(l, r)
 		if err != nil {

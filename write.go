@@ -186,9 +186,20 @@ func (l *link) gather(answered int, since int64) {
 
 // sendRaw sends an encoded frame during the handshake, when no calls are on the link yet.
 func (l *link) sendRaw(frame []byte) {
+	l.addRaw(frame)
+	l.flushRaw()
+}
+
+// addRaw is sendRaw for several frames, which leave with flushRaw.
+func (l *link) addRaw(frame []byte) {
 	s := &l.core.send
 	s.mu.Lock()
 	l.out = append(l.out, frame...)
 	l.appended += int64(len(frame))
+	s.mu.Unlock()
+}
+
+func (l *link) flushRaw() {
+	l.core.send.mu.Lock()
 	l.release(true)
 }

@@ -79,7 +79,7 @@ func NewList(hosts []string, opts ...Option) (*Client, error) {
 	}
 	c := newCore(cfg)
 	c.users.start(c.calls.run)
-	c.manager.wg.Go(c.manager.run)
+	go c.manager.run()
 	return &Client{core: c, root: chroot}, nil
 }
 

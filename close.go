@@ -65,9 +65,19 @@ func (c *core) shutdown(ctx, late context.Context, mode closeMode) (err error) {
 	defer cancel(nil)
 	defer context.AfterFunc(c.patience, func() { cancel(context.Cause(c.patience)) })()
 	cause := ErrClosed
-	c.manager.do(func() { c.manager.closing = true })
-	c.send.end(cause, mode != closeNow)
-	if mode != closeNow {
+	end := func() { c.send.end(cause, mode != closeNow) }
+	letGo := func() { c.manager.endTenancy(cause) }
+	idle := false
+	if !c.manager.do(func() {
+		c.manager.closing = true
+		end()
+		if idle = c.send.isIdle(); idle && mode != closeDetach {
+			letGo() // below, for a client that is not idle
+		}
+	}) {
+		end()
+	}
+	if mode != closeNow && !idle {
 		select {
 		case <-c.send.idle:
 		case <-ctx.Done():
@@ -79,7 +89,9 @@ func (c *core) shutdown(ctx, late context.Context, mode closeMode) (err error) {
 		cause = ErrDetached
 	} else {
 		// Before the server hears of it: others may be granted what is held as soon as the session has ended there.
-		c.manager.do(func() { c.manager.endTenancy(cause) })
+		if !idle {
+			c.manager.do(letGo)
+		}
 		if !c.closeSession(ctx) && err == nil {
 			err = fmt.Errorf("the server has not confirmed the session's end: %w", ctxError(ctx))
 		}

@@ -36,6 +36,7 @@ type link struct {
 	batch []arrival   // the reader's
 
 	wake      chan struct{} // one slot
+	first     sync.Once     // starts the writer, or rules that out
 	start     chan struct{} // closed by the manager: read on
 	closeOnce sync.Once
 	closed    chan struct{}
@@ -54,7 +55,6 @@ func newLink(c *core, conn net.Conn, host Host, addr string) *link {
 		closed:   make(chan struct{}),
 	}
 	l.heard.store(c.clock.now())
-	l.writer.Go(l.writeLoop)
 	return l
 }
 
@@ -70,5 +70,6 @@ func (l *link) fail(cause error) {
 // close ends the link and waits for its writer.
 func (l *link) close(cause error) {
 	l.fail(cause)
+	l.first.Do(func() {}) // a link that never needed its writer has none
 	l.writer.Wait()
 }

@@ -146,6 +146,16 @@ func (s *sender) checkIdle() {
 	}
 }
 
+// isIdle reports whether end was called and nothing submitted is left.
+func (s *sender) isIdle() bool {
+	select {
+	case <-s.idle:
+		return true
+	default:
+		return false
+	}
+}
+
 // abandon ends the wait for a call. gone is false when the result has arrived meanwhile.
 // Otherwise the error says whether the request had left: one that waited for a connection is
 // taken back, one on the wire runs on and is released when its answer comes.

@@ -14,7 +14,7 @@ import (
 // attempt or connection there is, and all timers. Others reach it with commands (do).
 type manager struct {
 	c        *core
-	wg       sync.WaitGroup // run, attempts (later readers), hunters
+	wg       sync.WaitGroup // attempts (later readers), hunters
 	cmds     chan func()
 	attempts chan attemptResult
 	downs    chan linkDown
@@ -124,11 +124,8 @@ func (m *manager) run() {
 	}
 	timer.Stop()
 	m.endHunt()
-	// Hunters and the rest of wg have been told to stop; the last to leave says so.
-	go func() {
-		m.wg.Wait()
-		close(m.stopped)
-	}()
+	m.wg.Wait() // hunters, and whoever else has been told to stop
+	close(m.stopped)
 }
 
 // timeout is the time-out of the session in use, or the one that will be asked for.

@@ -121,8 +121,9 @@ func (l *link) push(buf []byte) {
 	}
 }
 
-// wakeWriter passes the duty to write to the writer's goroutine.
+// wakeWriter passes the duty to write to the writer's goroutine, which exists from the first time on.
 func (l *link) wakeWriter() {
+	l.first.Do(func() { l.writer.Go(l.writeLoop) })
 	select {
 	case l.wake <- struct{}{}:
 	default:

@@ -12,60 +12,36 @@ import (
 
 // fanout has one znode watched by many connections, and changed by one more.
 func fanout(ctx context.Context, s *load.Spec) (*load.Job, error) {
-	all, err := dialAll(ctx, s.Hosts, s.Names+1)
+	all, err := dialAll(ctx, s.Hosts, s.Names)
 	if err != nil {
 		return nil, err
 	}
-	writer := all[s.Names]
+	writer, err := dialSized(ctx, s.Hosts, 4<<10)
+	if err != nil {
+		return nil, errors.Join(err, closeAll(all))
+	}
+	crowd, err := gather(all)
+	if err != nil {
+		return nil, errors.Join(err, writer.close(), closeAll(all))
+	}
 	watch := frame(zkproto.OpGetData, zkproto.PathWatchRequest{Path: s.Path(), Watch: true}.AppendTo(nil))
 	set := frame(zkproto.OpSetData, zkproto.SetDataRequest{Path: s.Path(), Data: s.Data(), Version: -1}.AppendTo(nil))
-
-	// Each connection has a goroutine that waits for its frames, as a client would have.
-	turns := make([]chan struct{}, len(all))
-	done := make(chan error, len(all))
-	for i, c := range all {
-		turns[i] = make(chan struct{}, 1)
-		go func() {
-			for range turns[i] {
-				done <- c.await(1)
-			}
-		}()
-	}
-	job := &load.Job{Close: func() error {
-		for _, turn := range turns {
-			close(turn)
-		}
-		return closeAll(all)
-	}}
-	// each waits for a frame on the connections, after what is sent.
-	each := func(conns int, send func() error) error {
-		for i := range conns {
-			turns[i] <- struct{}{}
-		}
-		errs := []error{send()}
-		for range conns {
-			errs = append(errs, <-done)
-		}
-		return errors.Join(errs...)
-	}
+	job := &load.Job{Close: func() error { return errors.Join(crowd.close(), writer.close(), closeAll(all)) }}
 	job.Episode = func() (load.Episode, error) {
 		begin := time.Now()
-		err := each(s.Names, func() error {
-			for _, c := range all[:s.Names] {
-				if _, err := c.nc.Write(watch); err != nil {
-					return err
-				}
+		for _, c := range all {
+			if _, err := c.nc.Write(watch); err != nil {
+				return load.Episode{}, err
 			}
-			return nil
-		})
-		if err != nil {
+		}
+		if err := crowd.await(); err != nil {
 			return load.Episode{}, err
 		}
 		at := time.Now()
-		err = each(len(all), func() error {
-			_, err := writer.nc.Write(set)
-			return err
-		})
+		if _, err := writer.nc.Write(set); err != nil {
+			return load.Episode{}, err
+		}
+		err := errors.Join(crowd.await(), writer.await(1))
 		return load.Episode{
 			Ops: s.Names, Took: time.Since(at), Extra: map[string]time.Duration{"set": at.Sub(begin)},
 		}, err
@@ -80,7 +56,7 @@ const hands = 32
 func dialAll(ctx context.Context, addr string, n int) ([]*conn, error) {
 	all := make([]*conn, n)
 	err := byHands(n, func(i int) (err error) {
-		all[i], err = dialSized(ctx, addr, 4<<10)
+		all[i], err = dialSmall(ctx, addr)
 		return err
 	})
 	if err != nil {

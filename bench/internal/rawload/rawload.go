@@ -99,7 +99,7 @@ func repeat(b []byte, n int) []byte {
 
 // conn is a socket, and the state of cutting what it sends into frames.
 type conn struct {
-	nc   net.Conn
+	nc   io.ReadWriteCloser
 	buf  []byte
 	have int // bytes in buf that belong to a head not complete yet
 	skip int // bytes of a frame still to come
@@ -115,6 +115,11 @@ func dialSized(ctx context.Context, addr string, buffer int) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return greet(nc, buffer)
+}
+
+// greet opens a session.
+func greet(nc io.ReadWriteCloser, buffer int) (*conn, error) {
 	c := &conn{nc: nc, buf: make([]byte, buffer)}
 	b, mark := zkproto.BeginFrame(nil)
 	b = zkproto.ConnectRequest{TimeoutMS: int32(sessionTimeout.Milliseconds()), Password: make([]byte, 16), HasReadOnly: true}.AppendTo(b)

@@ -26,8 +26,8 @@ func gather(all []*conn) (*crowd, error) {
 	return w, nil
 }
 
-// await reads until a frame has come on every connection.
-func (w *crowd) await() error {
+// arrived waits until a frame has come on every connection, and reads it.
+func (w *crowd) arrived() error {
 	for _, turn := range w.turns {
 		turn <- struct{}{}
 	}
@@ -39,6 +39,8 @@ func (w *crowd) await() error {
 	}
 	return failed
 }
+
+func (w *crowd) read() error { return nil }
 
 func (w *crowd) close() error {
 	for _, turn := range w.turns {

@@ -34,17 +34,18 @@ func fanout(ctx context.Context, s *load.Spec) (*load.Job, error) {
 				return load.Episode{}, err
 			}
 		}
-		if err := crowd.await(); err != nil {
+		if err := errors.Join(crowd.arrived(), crowd.read()); err != nil {
 			return load.Episode{}, err
 		}
 		at := time.Now()
 		if _, err := writer.nc.Write(set); err != nil {
 			return load.Episode{}, err
 		}
-		err := errors.Join(crowd.await(), writer.await(1))
+		err := errors.Join(crowd.arrived(), writer.await(1))
+		took := time.Since(at)
 		return load.Episode{
-			Ops: s.Names, Took: time.Since(at), Extra: map[string]time.Duration{"set": at.Sub(begin)},
-		}, err
+			Ops: s.Names, Took: took, Extra: map[string]time.Duration{"set": at.Sub(begin)},
+		}, errors.Join(err, crowd.read())
 	}
 	return job, nil
 }

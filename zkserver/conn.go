@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gazoo-zk/gazoo/internal/ztree"
@@ -19,6 +20,7 @@ import (
 type conn struct {
 	srv   *Server
 	nc    net.Conn
+	raw   syscall.RawConn // for writes that do not wait; nil when they cannot be had
 	ip    string
 	num   int64 // counts connections, in the order in which they were accepted
 	since time.Time
@@ -37,7 +39,7 @@ type conn struct {
 	out     []byte        // released, and not in the writer's hands
 	chunks  [][]byte      // the same, before out: what a client that does not read has coming
 	chunked int           // bytes of chunks
-	writing int           // bytes that are
+	writing int           // bytes that are, or in those of the spreader
 	last    bool          // close when all is sent
 	over    bool          // the socket is closed
 
@@ -52,6 +54,7 @@ type conn struct {
 	waiting   bool   // for the leader; of a replica, as the next
 	backlog   []request
 	watched   map[string]watchBits
+	told      uint64 // the last of watchTable's turns in which it was told of an event
 	stats     connStats
 }
 
@@ -63,7 +66,7 @@ const (
 
 func newConn(s *Server, nc net.Conn, ip string) *conn {
 	c := &conn{
-		srv: s, nc: nc, ip: ip, since: time.Now(),
+		srv: s, nc: nc, raw: rawConn(nc), ip: ip, since: time.Now(),
 		ready: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	c.drained.L = &c.mu
@@ -212,7 +215,7 @@ func (c *conn) sendNow(frame []byte, last bool) {
 	c.signal()
 }
 
-// release hands the first n bytes that are held to the writer. It is called by the engine.
+// release makes the first n bytes that are held ready for the writer, which has to be woken. It is called by the engine.
 func (c *conn) release(n int, last bool) {
 	c.mu.Lock()
 	if p := c.unsentBytes(); p > c.srv.cfg.maxBuffered || c.srv.unsent.Load() > c.srv.cfg.limits.buffered {
@@ -251,7 +254,6 @@ func (c *conn) release(n int, last bool) {
 		c.announced = false
 		close(c.ready)
 	}
-	c.signal()
 }
 
 func (c *conn) signal() {
@@ -273,6 +275,10 @@ func (c *conn) write() {
 			return
 		}
 		c.mu.Lock()
+		if c.writing > 0 { // the spreader writes, and will wake this goroutine for what it leaves
+			c.mu.Unlock()
+			continue
+		}
 		if len(c.chunks) > 0 {
 			buf, c.chunks[0] = c.chunks[0], nil
 			c.chunks = c.chunks[1:]

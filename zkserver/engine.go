@@ -25,6 +25,7 @@ type engine struct {
 
 	dirty   []*conn // with output of the batch under way
 	counted []*conn // whose requests the batch has taken, one for each
+	ready   []*conn // with output that is released, whose writers are to be woken
 
 	// Of the journal. All of it is unused without one.
 	journal  journal
@@ -184,19 +185,37 @@ func (e *engine) tellWatches(changes []ztree.Change, txn int64) {
 
 // put appends a frame to what a connection is to be sent at the end of the batch.
 func put[B interface{ AppendTo([]byte) []byte }](e *engine, c *conn, h zkproto.ReplyHeader, body B) {
-	if c.gone || c.lastHeld {
+	if !e.takes(c) {
 		return
 	}
-	if len(c.held) > heldLimit && !e.spill(c) {
-		return
-	}
-	before := len(c.held) + 4 // its length
+	before := len(c.held)
 	b, m := zkproto.BeginFrame(c.held)
 	b = h.AppendTo(b)
 	b = body.AppendTo(b)
 	c.held = zkproto.EndFrame(b, m)
+	e.noteSent(c, len(c.held)-before)
+}
+
+// putFrame is put for a frame that is encoded already.
+func (e *engine) putFrame(c *conn, frame []byte) {
+	if e.takes(c) {
+		c.held = append(c.held, frame...)
+		e.noteSent(c, len(frame))
+	}
+}
+
+// takes reports whether a connection is to be sent anything more.
+func (e *engine) takes(c *conn) bool {
+	if c.gone || c.lastHeld {
+		return false
+	}
+	return len(c.held) <= heldLimit || e.spill(c)
+}
+
+// noteSent counts a frame of so many bytes, its length included.
+func (e *engine) noteSent(c *conn, size int) {
 	c.stats.sent++
-	e.metrics.response.note(len(c.held) - before)
+	e.metrics.response.note(size - 4)
 	e.srv.stats.sent.Add(1)
 	e.touched(c)
 }
@@ -214,6 +233,7 @@ func (e *engine) spill(c *conn) bool {
 	}
 	if len(c.marks) == 0 && (e.journal == nil || e.tree.Zxid() <= e.durable) {
 		c.release(len(c.held), c.lastHeld)
+		c.signal()
 	}
 	return true
 }

@@ -69,6 +69,7 @@ func (e *engine) word(c *conn, r *request) {
 		// Nothing in it comes from the tree, so it need not wait for what will never be durable.
 		c.held = append(c.held, b.String()...)
 		c.release(len(c.held), true)
+		c.signal()
 		return
 	}
 	c.held = append(c.held, b.String()...)

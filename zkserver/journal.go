@@ -39,6 +39,7 @@ func (e *engine) settle() {
 		case c.gone:
 		case durable:
 			c.release(len(c.held), c.lastHeld)
+			e.due(c)
 			c.marks = c.marks[:0]
 		default:
 			if len(c.marks) == 0 {
@@ -49,6 +50,7 @@ func (e *engine) settle() {
 	}
 	clear(e.dirty)
 	e.dirty = e.dirty[:0]
+	e.deliver()
 	if durable {
 		e.srv.in.done(e.counted)
 		clear(e.counted)
@@ -60,6 +62,33 @@ func (e *engine) settle() {
 		e.counted = nil
 	}
 	e.flush()
+}
+
+// due notes that the writer of a connection has something to do. What is for many goes in portions, so that the first of
+// them need not wait for the last.
+func (e *engine) due(c *conn) {
+	const portion = 4 * manyConns
+	if e.ready = append(e.ready, c); len(e.ready) == portion {
+		e.deliver()
+	}
+}
+
+// deliver lets what was released be sent: by the writers of the connections, or by the spreader when there are many.
+func (e *engine) deliver() {
+	many := len(e.ready) >= manyConns
+	spread := e.ready[:0]
+	for _, c := range e.ready {
+		if many && c.raw != nil {
+			spread = append(spread, c)
+		} else {
+			c.signal()
+		}
+	}
+	if len(spread) > 0 {
+		e.srv.spreader.spread(spread)
+	}
+	clear(e.ready)
+	e.ready = e.ready[:0]
 }
 
 // mark says how much of what a connection is to be sent may go once a zxid is durable.
@@ -142,6 +171,7 @@ func (e *engine) flushed(upTo int64, err error) {
 				c.marks[i].end -= end
 			}
 			c.release(end, last)
+			e.due(c)
 		}
 		if len(c.marks) > 0 {
 			kept = append(kept, c)
@@ -149,6 +179,7 @@ func (e *engine) flushed(upTo int64, err error) {
 	}
 	clear(e.holding[len(kept):])
 	e.holding = kept
+	e.deliver()
 	for len(e.flights) > 0 && e.flights[0].zxid <= upTo {
 		e.srv.in.done(e.flights[0].conns)
 		e.flights = e.flights[1:]

@@ -27,6 +27,7 @@ type Server struct {
 	large     large
 	unsent    atomic.Int64 // bytes that are released and not sent
 	in        *inbox
+	spreader  spreader
 	stop      chan struct{} // closed by Close
 	stopped   chan struct{} // closed when the engine has ended
 	ended     chan struct{} // closed when nothing is served any more
@@ -78,6 +79,7 @@ func newServer(cfg config) *Server {
 		stop: make(chan struct{}), stopped: make(chan struct{}), ended: make(chan struct{}),
 		listeners: make(map[net.Listener]struct{}), conns: make(map[*conn]struct{}), perIP: make(map[string]int),
 	}
+	s.spreader.srv = s
 	for _, p := range slices.Concat(cfg.builtin(), cfg.providers) {
 		s.providers[p.Scheme] = p
 	}

@@ -31,6 +31,9 @@ type watchTable struct {
 	paths     map[string]watchers
 	count     int // watches of both tables
 	recursive int // connections' paths with a recursive watch: without any, parents need no look
+
+	turn uint64  // of the events that a connection is to get once: see conn.told
+	told []*conn // empty, for the list of those who are to be told
 }
 
 // watchers is who watches a path: mostly one or a few connections, so a slice; a map when many.
@@ -143,21 +146,42 @@ func (w watchers) each(f func(*conn)) {
 
 // fire collects the connections to be told of an event of a table: those that watch the path,
 // and for all but changes of children those that watch an ancestor recursively. Standard watches
-// end with it.
-func (t *watchTable) fire(path string, table watchBits, typ zkproto.EventType, told map[*conn]struct{}) {
+// end with it. Whoever was told in the same turn already is left out.
+func (t *watchTable) fire(path string, table watchBits, typ zkproto.EventType, told []*conn) []*conn {
 	std, pers, rec := standard&table|standard<<toChild&table, persistent&table|persistent<<toChild&table, recursive&table|recursive<<toChild&table
 	if typ == zkproto.EventChildrenChanged {
 		rec = 0
 	}
-	t.paths[path].each(func(c *conn) {
-		have := c.watched[path]
-		if have&(std|pers|rec) != 0 {
-			told[c] = struct{}{}
+	tell := func(c *conn) {
+		if c.told != t.turn {
+			c.told = t.turn
+			told = append(told, c)
 		}
-		t.set(c, path, have, have&^std)
-	})
+	}
+	if w, ok := t.paths[path]; ok {
+		w.each(func(c *conn) {
+			have := c.watched[path]
+			if have&(std|pers|rec) != 0 {
+				tell(c)
+			}
+			switch next := have &^ std; next {
+			case have:
+			case 0: // as set does it, but for many at once
+				t.count -= bits.OnesCount8(uint8(have))
+				delete(c.watched, path)
+				w.remove(c)
+			default:
+				t.set(c, path, have, next)
+			}
+		})
+		if w.len() == 0 {
+			delete(t.paths, path)
+		} else {
+			t.paths[path] = w
+		}
+	}
 	if t.recursive == 0 || rec == 0 {
-		return
+		return told
 	}
 	for p := path; p != "/"; {
 		if i := strings.LastIndexByte(p, '/'); i > 0 {
@@ -167,10 +191,11 @@ func (t *watchTable) fire(path string, table watchBits, typ zkproto.EventType, t
 		}
 		t.paths[p].each(func(c *conn) {
 			if c.watched[p]&rec != 0 {
-				told[c] = struct{}{}
+				tell(c)
 			}
 		})
 	}
+	return told
 }
 
 // trigger tells the watches of a change: first the data watches of the znode, then its child
@@ -180,45 +205,55 @@ func (e *engine) trigger(ch *ztree.Change, zxid int64) {
 	if len(t.paths) == 0 {
 		return
 	}
-	told := make(map[*conn]struct{})
-	t.fire(ch.Path, dataTable, ch.Type, told)
-	e.tell(told, nil, ch.Type, ch.Path, ch.ACL, zxid)
+	t.turn++
+	told := t.fire(ch.Path, dataTable, ch.Type, t.told)
+	e.tell(told, ch.Type, ch.Path, ch.ACL, zxid)
 	if ch.Type == zkproto.EventDataChanged {
 		return
 	}
 	if ch.Type == zkproto.EventDeleted {
 		// Whoever has just been told of it is not told again.
-		again := make(map[*conn]struct{})
-		t.fire(ch.Path, childTable, ch.Type, again)
-		e.tell(again, told, ch.Type, ch.Path, ch.ACL, zxid)
+		told = t.fire(ch.Path, childTable, ch.Type, t.told)
+		e.tell(told, ch.Type, ch.Path, ch.ACL, zxid)
 	}
 	parent := "/"
 	if i := strings.LastIndexByte(ch.Path, '/'); i > 0 {
 		parent = ch.Path[:i]
 	}
-	told = make(map[*conn]struct{})
-	t.fire(parent, childTable, zkproto.EventChildrenChanged, told)
-	e.tell(told, nil, zkproto.EventChildrenChanged, parent, ch.ParentACL, zxid)
+	t.turn++
+	told = t.fire(parent, childTable, zkproto.EventChildrenChanged, t.told)
+	e.tell(told, zkproto.EventChildrenChanged, parent, ch.ParentACL, zxid)
 }
 
-// tell sends an event to connections that may read the znode, except some.
-func (e *engine) tell(told, except map[*conn]struct{}, typ zkproto.EventType, path string, acl []zkproto.ACL, zxid int64) {
+// tell sends an event to those of the connections that may read the znode, and keeps the list for the next one.
+func (e *engine) tell(told []*conn, typ zkproto.EventType, path string, acl []zkproto.ACL, zxid int64) {
+	if len(told) == 0 {
+		return
+	}
+	event := eventFrame(typ, path, zxid)
 	sent := 0
-	defer func() { e.metrics.told(typ, sent) }()
-	for c := range told {
-		if _, skip := except[c]; skip {
-			continue
-		}
+	for _, c := range told {
 		if e.srv.cfg.unfiltered || e.tree.Permits(acl, c.identities(), zkproto.PermRead) {
-			e.event(c, typ, path, zxid)
+			e.putFrame(c, event)
 			sent++
 		}
 	}
+	e.metrics.told(typ, sent)
+	clear(told)
+	e.watches.told = told[:0]
 }
 
+// event tells one connection.
 func (e *engine) event(c *conn, typ zkproto.EventType, path string, zxid int64) {
-	put(e, c, zkproto.ReplyHeader{Xid: zkproto.XidNotification, Zxid: zxid},
-		zkproto.WatcherEvent{Type: typ, State: zkproto.StateSyncConnected, Path: path})
+	e.putFrame(c, eventFrame(typ, path, zxid))
+}
+
+// eventFrame encodes an event, which is the same for all that are told of it.
+func eventFrame(typ zkproto.EventType, path string, zxid int64) []byte {
+	b, m := zkproto.BeginFrame(make([]byte, 0, 64+len(path)))
+	b = zkproto.ReplyHeader{Xid: zkproto.XidNotification, Zxid: zxid}.AppendTo(b)
+	b = zkproto.WatcherEvent{Type: typ, State: zkproto.StateSyncConnected, Path: path}.AppendTo(b)
+	return zkproto.EndFrame(b, m)
 }
 
 // setWatches takes over the watches that a client had on another connection: what has changed

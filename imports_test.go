@@ -32,7 +32,8 @@ var allowed = map[string][]string{
 
 	"internal/cluster":         {"internal/ensemble", "internal/faultproxy", "zkserver"},
 	"internal/ensemble/withzk": {"internal/ensemble"},
-	"internal/measure":         {"", "internal/ensemble", "internal/zkdisk", "internal/ztree", "zkproto"},
+	"internal/measure":         {"", "internal/ensemble", "internal/measure/datadir"},
+	"internal/measure/datadir": {"internal/zkdisk", "internal/ztree", "zkproto"},
 
 	// Recipes use the exported client and each other, nothing else: that shows that the client is enough. (What
 	// internal/plant is for is not compiled into them.)

@@ -9,16 +9,14 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo"
-	"github.com/gazoo-zk/gazoo/internal/zkdisk"
-	"github.com/gazoo-zk/gazoo/internal/ztree"
-	"github.com/gazoo-zk/gazoo/zkproto"
+	"github.com/gazoo-zk/gazoo/internal/measure/datadir"
 )
 
 // million finds the smallest heap with which Apache's server loads a tree, and the most memory that ours takes for the
 // same from start to its first answers.
 func million(ctx context.Context, s settings) error {
 	seed := filepath.Join(s.dir, "seed")
-	if err := plant(seed, s.znodes); err != nil {
+	if err := datadir.Make(seed, s.znodes); err != nil {
 		return err
 	}
 	bin, err := build(ctx, s.dir)
@@ -30,7 +28,7 @@ func million(ctx context.Context, s settings) error {
 		return err
 	}
 	fmt.Printf("ours: %d MiB at most\n", mine)
-	low := s.znodes * len(data100) >> 20 // MiB that cannot do
+	low := s.znodes * datadir.Size >> 20 // MiB that cannot do
 	high := max(16, 2*low)
 	for {
 		ok, err := loadApache(ctx, s, seed, high)
@@ -58,42 +56,6 @@ func million(ctx context.Context, s settings) error {
 	return nil
 }
 
-// plant writes a data directory with a snapshot of znodes of 100 bytes, a thousand in each parent.
-func plant(dir string, znodes int) (err error) {
-	const each = 1000
-	d, rec, err := zkdisk.Open(zkdisk.OS{}, dir, zkdisk.Options{Tree: ztree.Options{Digest: true}, Keep: 1})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.Close()) }()
-	acl := []zkproto.ACL{{Perms: zkproto.PermAll, Scheme: "world", ID: "anyone"}}
-	now := time.Now().UnixMilli()
-	create := func(path string, data []byte) error {
-		out := rec.Tree.Write(&ztree.Caller{}, now, zkproto.MultiOp{Op: zkproto.OpCreate, Path: path, Data: data, ACL: acl})
-		if out.Code != zkproto.OK {
-			return fmt.Errorf("create %s: %v", path, out.Code)
-		}
-		return d.Append(&out.Txn)
-	}
-	for i := range znodes {
-		parent := fmt.Sprintf("/parent%04d", i/each)
-		if i%each == 0 {
-			if err := errors.Join(create(parent, nil), d.Flush()); err != nil {
-				return err
-			}
-		}
-		if err := create(fmt.Sprintf("%s/node%06d", parent, i%each), data100); err != nil {
-			return err
-		}
-	}
-	return errors.Join(d.Flush(), d.Save(rec.Tree))
-}
-
-// last is the path that shows that all was loaded.
-func last(znodes int) string {
-	return fmt.Sprintf("/parent%04d/node%06d", (znodes-1)/1000, (znodes-1)%1000)
-}
-
 // check reads the last znode and makes one more.
 func check(ctx context.Context, servers string, znodes int) error {
 	zk, err := gazoo.Connect(ctx, servers, gazoo.WithFailFast())
@@ -101,9 +63,10 @@ func check(ctx context.Context, servers string, znodes int) error {
 		return err
 	}
 	defer zk.Close()
-	data, _, err := zk.Get(ctx, last(znodes))
-	if err == nil && len(data) != len(data100) {
-		err = fmt.Errorf("%d bytes in %s", len(data), last(znodes))
+	last := datadir.Path(znodes - 1)
+	data, _, err := zk.Get(ctx, last)
+	if err == nil && len(data) != datadir.Size {
+		err = fmt.Errorf("%d bytes in %s", len(data), last)
 	}
 	if err != nil {
 		return err

@@ -14,6 +14,8 @@ const (
 	ApacheDisk   = "apache-disk"   // every transaction synced
 	Embedded     = "embedded"      // gazoo serve in memory
 	EmbeddedDisk = "embedded-disk" // every transaction synced
+	EmbeddedNew  = "embedded-new"  // gazoo serve in memory, another one for each turn
+	None         = ""              // the program starts its own
 )
 
 // Programs of a subject.
@@ -24,6 +26,7 @@ const (
 	Java  = "java"
 	C     = "c"
 	Kazoo = "kazoo"
+	Store = "store" // starts gazoo serve on many znodes
 )
 
 // Load is what several subjects do by turns.
@@ -217,6 +220,8 @@ func servers(apache, ours string, flags ...string) []Subject {
 
 // Servers are the loads on servers.
 func Servers() []Load {
+	million := znodes("server-million", 1_000_000)
+	million.Require = []Requirement{atMost("server_mib", EmbeddedDisk, "", 400e6/(1<<20))}
 	return []Load{
 		{
 			Name: "server-get-8x32", Title: "get 100 B, 8 connections with 32 in flight", Flags: flags("get", "-size", "100"),
@@ -248,6 +253,7 @@ func Servers() []Load {
 			Subjects: servers(Apache, Embedded),
 			Require:  []Requirement{atLeast(Rate, Embedded, Apache, 5)},
 		},
+		million,
 	}
 }
 
@@ -285,5 +291,27 @@ func Curves() []Load {
 			Flags: flags("watch", "-names", fmt.Sprint(n)), Subjects: three(1),
 		})
 	}
+	for _, n := range []int{1, 10, 100, 1000, 10_000, 20_000} {
+		name := fmt.Sprintf("curve-sessions-%d", n)
+		n = mostSessions(n)
+		loads = append(loads, Load{
+			Name: name, Title: fmt.Sprintf("%d sessions opened, 32 at once", n),
+			Flags:    flags("sessions", "-names", fmt.Sprint(n)),
+			Subjects: []Subject{{Name: Embedded, Program: Raw, Server: EmbeddedNew}},
+		})
+	}
+	for _, n := range []int{1000, 10_000, 100_000, 1_000_000, 3_000_000} {
+		loads = append(loads, znodes(fmt.Sprintf("curve-znodes-%d", n), n))
+	}
 	return loads
+}
+
+// znodes is a server that starts on so many. An operation is one of them, read at the start; latencies are those of
+// gets while a snapshot is written.
+func znodes(name string, n int) Load {
+	return Load{
+		Name: name, Title: fmt.Sprintf("%d znodes of 100 B on disk: loaded, then a snapshot under sets and gets", n),
+		Flags:    flags(Store, "-names", fmt.Sprint(n)),
+		Subjects: []Subject{{Name: EmbeddedDisk, Program: Store, Server: None}},
+	}
 }

@@ -36,6 +36,16 @@ func (r *Runner) program(ctx context.Context, name string) (program, error) {
 			return program{}, err
 		}
 		p.command = []string{bin}
+	case Store:
+		bin, err := r.build(ctx, "bench/cmd/load-store")
+		if err != nil {
+			return program{}, err
+		}
+		gazoo, err := r.build(ctx, "cmd/gazoo")
+		if err != nil {
+			return program{}, err
+		}
+		p.command = []string{bin, "-gazoo", gazoo, "-dir", r.Dir}
 	default:
 		dir, err := sources(ctx)
 		if err != nil {

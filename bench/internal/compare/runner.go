@@ -102,7 +102,7 @@ func (r *Runner) Run(ctx context.Context, l Load) (*Outcome, error) {
 	for _, s := range subjects {
 		if s != nil {
 			s.Summarise()
-			s.Command = trim(s.Command)
+			s.Command = trim(s.Command, r.Dir)
 			o.Subjects = append(o.Subjects, *s)
 		}
 	}
@@ -116,21 +116,29 @@ func (r *Runner) Run(ctx context.Context, l Load) (*Outcome, error) {
 }
 
 // trim takes the directory off a program's name, which is gone when somebody reads it.
-func trim(command []string) []string {
+func trim(command []string, dir string) []string {
 	command = slices.Clone(command)
 	for i, word := range command {
 		if at := strings.LastIndex(word, "/load-"); at >= 0 {
 			command[i] = word[at+1:]
+		} else {
+			command[i] = strings.Replace(word, dir, "DIR", 1)
 		}
 	}
 	return command
 }
 
 // turn runs a program once.
-func (r *Runner) turn(ctx context.Context, s *Shown) (*load.Result, error) {
+func (r *Runner) turn(ctx context.Context, s *Shown) (_ *load.Result, err error) {
+	if s.Server == None {
+		return r.run(ctx, s, "")
+	}
 	srv, err := r.server(ctx, s.Server)
 	if err != nil {
 		return nil, err
+	}
+	if s.Server == EmbeddedNew {
+		defer func() { err = errors.Join(err, srv.stop()) }()
 	}
 	spec, err := parse(s.Command)
 	if err != nil {
@@ -141,15 +149,36 @@ func (r *Runner) turn(ctx context.Context, s *Shown) (*load.Result, error) {
 			return nil, fmt.Errorf("make znodes on %s: %w", s.Server, err)
 		}
 	}
+	spent, memory := srv.cpu(), srv.memory()
+	result, err := r.run(ctx, s, srv.addr)
+	if err != nil {
+		return nil, err
+	}
+	if result.Extra == nil {
+		result.Extra = map[string]float64{}
+	}
+	if result.Total > 0 {
+		result.Extra["server_cpu_us"] = float64((srv.cpu() - spent).Microseconds()) / float64(result.Total)
+	}
+	if s.Server == EmbeddedNew {
+		peak := srv.memory()
+		result.Extra["server_mib"] = peak / (1 << 20)
+		if spec.Op == load.Sessions && spec.Names >= 100 {
+			result.Extra["session_kib"] = (peak - memory) / 1024 / float64(spec.Names)
+		}
+	}
+	return result, nil
+}
+
+// run runs a program on a server.
+func (r *Runner) run(ctx context.Context, s *Shown, addr string) (*load.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Warmup+r.Duration+2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, s.Command[0], append(slices.Clone(s.Command[1:]), "-hosts", srv.addr)...)
+	cmd := exec.CommandContext(ctx, s.Command[0], append(slices.Clone(s.Command[1:]), "-hosts", addr)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = 5 * time.Second
-	before := srv.cpu()
-	err = cmd.Run()
-	spent := srv.cpu() - before
+	err := cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 3 {
 		return nil, load.ErrCannot
 	}
@@ -159,12 +188,6 @@ func (r *Runner) turn(ctx context.Context, s *Shown) (*load.Result, error) {
 	var result load.Result
 	if err := json.Unmarshal(stdout.Bytes(), &result); err != nil {
 		return nil, fmt.Errorf("%s: %w in %q", strings.Join(cmd.Args, " "), err, stdout.Bytes())
-	}
-	if result.Total > 0 {
-		if result.Extra == nil {
-			result.Extra = map[string]float64{}
-		}
-		result.Extra["server_cpu_us"] = float64(spent.Microseconds()) / float64(result.Total)
 	}
 	fmt.Fprintf(r.Log, "  %-16s %12.0f ops/s\n", s.Name, result.Rate)
 	return &result, nil

@@ -46,10 +46,28 @@ func (s *server) cpu() time.Duration {
 	return time.Duration(ticks) * time.Second / 100 // USER_HZ, the same on every Linux
 }
 
-// server returns a server of a kind, started at the first call.
+// memory returns the most memory that the server has had, in bytes; 0 where that cannot be known.
+func (s *server) memory() float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
+			return kib * 1024
+		}
+	}
+	return 0
+}
+
+// server returns a server of a kind, started at the first call. One of the kind EmbeddedNew is the caller's to stop.
 func (r *Runner) server(ctx context.Context, kind string) (*server, error) {
 	if s := r.servers[kind]; s != nil {
 		return s, nil
+	}
+	if kind == EmbeddedNew {
+		return r.embedded(ctx, "")
 	}
 	start := map[string]func(context.Context) (*server, error){
 		Canned:       func(ctx context.Context) (*server, error) { return r.process(ctx, "bench/cmd/canned", "-tied") },

@@ -27,7 +27,7 @@ func open(ctx context.Context, s *load.Spec) (_ *load.Job, err error) {
 	switch s.Op {
 	case load.Connect:
 		return connects(ctx, s), nil
-	case load.Fanout:
+	case load.Fanout, load.Sessions:
 		return nil, load.ErrCannot
 	}
 	var clients []*gazoo.Client

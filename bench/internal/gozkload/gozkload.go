@@ -54,7 +54,7 @@ func finish(c *zk.Conn, events <-chan zk.Event) error {
 }
 
 func open(ctx context.Context, s *load.Spec) (*load.Job, error) {
-	if s.Into() || s.Op == load.Fanout {
+	if s.Into() || s.Op == load.Fanout || s.Op == load.Sessions {
 		return nil, load.ErrCannot
 	}
 	if s.Op == load.Connect {

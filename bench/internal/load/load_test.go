@@ -96,7 +96,7 @@ func TestOnATree(t *testing.T) {
 	}
 	defer srv.Close()
 	for _, c := range []load.Client{gazooload.Client, gozkload.Client, rawload.Client} {
-		for _, op := range []string{load.Get, load.Set, load.Exists, load.Create, load.Children, load.Multi, load.Connect, load.Fanout} {
+		for _, op := range []string{load.Get, load.Set, load.Exists, load.Create, load.Children, load.Multi, load.Connect, load.Fanout, load.Sessions} {
 			t.Run(c.Name+"/"+op, func(t *testing.T) {
 				s := load.Spec{
 					Hosts: srv.Addr(), Op: op, Mode: load.Sync, Size: 100, Names: 20, InFlight: 2, Goroutines: 2, Conns: 1,
@@ -107,13 +107,13 @@ func TestOnATree(t *testing.T) {
 				}
 				r, err := load.Run(t.Context(), c, s)
 				switch {
-				case op == load.Fanout && c.Name != rawload.Client.Name:
+				case (op == load.Fanout || op == load.Sessions) && c.Name != rawload.Client.Name:
 					if !errors.Is(err, load.ErrCannot) {
 						t.Errorf("Run: %v, want %v", err, load.ErrCannot)
 					}
 				case err != nil:
 					t.Fatal(err)
-				case op == load.Fanout && r.Ops%20 != 0:
+				case (op == load.Fanout || op == load.Sessions) && r.Ops%20 != 0:
 					t.Errorf("%d events, want 20 for each change", r.Ops)
 				}
 			})

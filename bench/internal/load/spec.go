@@ -26,6 +26,7 @@ const (
 	Connect   = "connect"   // a session is opened and closed
 	Reconnect = "reconnect" // the connection is cut under -names watches; the canned server only
 	Fanout    = "fanout"    // -names connections watch one znode, which is set; an operation is an event; raw only
+	Sessions  = "sessions"  // -names sessions are opened, and then closed; an operation is a session opened; raw only
 )
 
 // Modes of the flag -mode.
@@ -58,7 +59,7 @@ type Spec struct {
 // AddTo defines the flags.
 func (s *Spec) AddTo(fs *flag.FlagSet) {
 	fs.StringVar(&s.Hosts, "hosts", "127.0.0.1:2181", "servers to connect to")
-	fs.StringVar(&s.Op, "op", Get, "get, set, exists, create, children, multi, watch, connect, reconnect or fanout")
+	fs.StringVar(&s.Op, "op", Get, "get, set, exists, create, children, multi, watch, connect, reconnect, fanout or sessions")
 	fs.StringVar(&s.Mode, "mode", Sync, "sync, pipelined, into (get into the caller's buffer) or pipelined-into")
 	fs.IntVar(&s.Size, "size", 100, "bytes of data")
 	fs.IntVar(&s.Names, "names", 100, "children of a listing, creates of a multi, watched paths")
@@ -74,7 +75,7 @@ func (s *Spec) AddTo(fs *flag.FlagSet) {
 }
 
 var (
-	ops   = []string{Get, Set, Exists, Create, Children, Multi, Watch, Connect, Reconnect, Fanout}
+	ops   = []string{Get, Set, Exists, Create, Children, Multi, Watch, Connect, Reconnect, Fanout, Sessions}
 	modes = []string{Sync, Pipelined, Into, PipelinedInto}
 )
 

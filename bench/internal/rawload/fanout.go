@@ -50,6 +50,19 @@ func fanout(ctx context.Context, s *load.Spec) (*load.Job, error) {
 	return job, nil
 }
 
+// sessions opens many sessions and closes them again.
+func sessions(ctx context.Context, s *load.Spec) *load.Job {
+	return &load.Job{Episode: func() (load.Episode, error) {
+		begin := time.Now()
+		all, err := dialAll(ctx, s.Hosts, s.Names)
+		took := time.Since(begin)
+		if err != nil {
+			return load.Episode{}, err
+		}
+		return load.Episode{Ops: s.Names, Took: took}, closeAll(all)
+	}}
+}
+
 // hands is how many goroutines open and close connections.
 const hands = 32
 

@@ -28,6 +28,8 @@ func open(ctx context.Context, s *load.Spec) (*load.Job, error) {
 		return connects(ctx, s), nil
 	case load.Fanout:
 		return fanout(ctx, s)
+	case load.Sessions:
+		return sessions(ctx, s), nil
 	}
 	job := &load.Job{}
 	var conns []*conn

@@ -18,7 +18,13 @@ import (
 
 const (
 	maxSpare = 256 << 10 // a buffer above this is given back to the collector
-	muchOut  = 32 << 10  // bytes that are worth a write of their own
+
+	// What is worth a write of its own while more is on its way.
+	manyRequests = 64
+	muchOut      = 32 << 10 // bytes
+
+	// How often in a row the reader looks in vain for what callers ask next.
+	patience = 16
 )
 
 // sentPart says when the bytes of a connection up to until were handed to Write.
@@ -169,20 +175,33 @@ func (l *link) piece(last []byte) []byte {
 // writes already. since is the number of requests that had been put on the wire before.
 func (l *link) gather(answered int, since int64) {
 	s := &l.core.send
-	for last := since; ; {
+	last, written, quiet := since, since, 0
+	for {
 		if answered > 0 {
 			runtime.Gosched()
 		}
 		s.mu.Lock()
 		n := s.tracked
-		if n-since >= int64(answered) || n == last || len(l.out) >= muchOut {
-			break
+		if n == last {
+			quiet++
+		} else {
+			last, quiet = n, 0
 		}
-		last = n
+		switch {
+		case n-since >= int64(answered) || quiet >= min(patience, answered):
+			l.gathering = false
+			l.release(true)
+			return
+		case n-written >= manyRequests || len(l.out) >= muchOut:
+			// The server can begin with these.
+			written = n
+			l.gathering = false
+			l.release(true)
+			s.mu.Lock()
+			l.gathering = true
+		}
 		s.mu.Unlock()
 	}
-	l.gathering = false
-	l.release(true)
 }
 
 // sendRaw sends an encoded frame during the handshake, when no calls are on the link yet.

@@ -131,7 +131,9 @@ func (r *Reader) BufferTo(dst []byte) []byte {
 		return nil
 	}
 	if dst == nil || cap(dst) < len(raw) {
-		dst = make([]byte, len(raw)) // exactly: append would round up
+		fresh := make([]byte, len(raw)) // exactly: append would round up
+		copy(fresh, raw)                // right behind the make, which then need not clear the memory
+		return fresh
 	}
 	dst = dst[:len(raw)]
 	copy(dst, raw)

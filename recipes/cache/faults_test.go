@@ -361,7 +361,8 @@ func TestReloadsLeaveNothing(t *testing.T) {
 			}
 		}
 		if reload%10 == 9 {
-			zktest.Eventually(t, "goroutines are back to base", func() bool { return leak.Count() <= base })
+			// One more may be the writer of the client's connection, which exists from its first use on.
+			zktest.Eventually(t, "goroutines are back to base", func() bool { return leak.Count() <= base+1 })
 		}
 	}
 	zktest.Eventually(t, "no watch is left", func() bool { return len(srv.Watches()) == 0 })

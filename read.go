@@ -81,8 +81,9 @@ func (l *link) readBatch() error {
 }
 
 // collect fills the batch with in and the frames behind it that were read already. It stops at
-// the first that is not a plain answer or event, which it returns; the frame of that is nil otherwise. tracked is the number of
-// requests that had been put on the wire. From here on what callers ask is left to gather.
+// the first that is not a plain answer or event, which it returns; the frame of that is nil
+// otherwise. tracked is the number of requests that had been put on the wire. From here on what
+// callers ask is left to gather.
 func (l *link) collect(in frameIn) (odd frameIn, tracked int64, err error) {
 	c, s := l.core, &l.core.send
 	s.mu.Lock()
@@ -220,7 +221,7 @@ func (l *link) handle(in frameIn) error {
 	return l.answer(cl, h, &r, in.tooLarge)
 }
 
-// take matches a reply with its call. Replies come in the order of requests; only those to
+// take matches a reply with its call, and says when that was sent; zero for auth packets. Replies come in the order of requests; only those to
 // auth packets may overtake, and have a queue of their own.
 func (l *link) take(h zkproto.ReplyHeader) (cl *call, sent stamp, err error) {
 	s := &l.core.send
@@ -237,6 +238,7 @@ func (l *link) take(h zkproto.ReplyHeader) (cl *call, sent stamp, err error) {
 		}
 	} else if cl = l.pending.peek(); cl != nil && cl.xid == h.Xid {
 		l.pending.pop()
+		sent, _ = l.sent.at(cl.startOff) // of auth packets it is not asked: they overtake, and prove nothing
 	} else {
 		want := "none"
 		if cl != nil {
@@ -252,7 +254,6 @@ func (l *link) take(h zkproto.ReplyHeader) (cl *call, sent stamp, err error) {
 	if cl.need != 0 {
 		l.features.learn(cl.need, !unimplemented(h))
 	}
-	sent, _ = l.sent.at(cl.startOff)
 	s.leave(cl.weight)
 	if unimplemented(h) {
 		s.blocked, s.probe = true, cl // the server closes behind this answer: nothing more goes out here

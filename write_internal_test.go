@@ -1,6 +1,10 @@
 package gazoo
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/gazoo-zk/gazoo/zkproto"
+)
 
 func TestSentLog(t *testing.T) {
 	var g sentLog
@@ -47,5 +51,30 @@ func TestClaim(t *testing.T) {
 		if got := l.claim(); got != c.want || l.writing != (c.writing || c.want) {
 			t.Errorf("%s: claim() = %v, writing %v; want %v", c.name, got, l.writing, c.want)
 		}
+	}
+}
+
+// The answer to an auth packet may overtake. It must not make what was sent before look younger: the session's proof of
+// life would come too late.
+func TestAnswerThatOvertakesKeepsTheTimes(t *testing.T) {
+	c := newCore(defaults())
+	s, l := &c.send, &link{core: c, features: &featureSet{}}
+	s.link = l
+	send := func(op zkproto.OpCode, xid int32) stamp {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.injectLocked(c.newCall(op, "test", "/"), xid)
+		l.handOver()
+		return l.sent.parts[len(l.sent.parts)-1].at
+	}
+	early := send(zkproto.OpGetData, 0)
+	l.sent.parts[0].at.mono -= 1000
+	early.mono -= 1000
+	send(zkproto.OpAuth, zkproto.XidAuth)
+	if _, _, err := l.take(zkproto.ReplyHeader{Xid: zkproto.XidAuth}); err != nil {
+		t.Fatal(err)
+	}
+	if _, sent, err := l.take(zkproto.ReplyHeader{Xid: 1}); err != nil || sent != early {
+		t.Errorf("the request before was sent at %v, %v; want %v", sent, err, early)
 	}
 }

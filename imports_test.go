@@ -9,13 +9,14 @@ import (
 // allowed lists what each package of the root module may import of this project. A package
 // that is not listed may import nothing of it; "" is the client. docs/DESIGN.md section 1 gives the reasons.
 var allowed = map[string][]string{
-	"":                    {"internal/plant", "zkproto"},
+	"":                    {"internal/nonblock", "internal/plant", "zkproto"},
 	"internal/peer":       {"zkproto"},
 	"internal/ensemble":   {"internal/child", "internal/faultproxy", "internal/testcert"},
 	"zkproto":             nil,
 	"zktest":              {"zkproto", "zkserver", "internal/faultproxy", "internal/memnet", "internal/testcert"},
-	"zkserver":            {"zkproto", "internal/ztree", "internal/zkdisk"},
+	"zkserver":            {"zkproto", "internal/nonblock", "internal/ztree", "internal/zkdisk"},
 	"internal/monotonic":  nil,
+	"internal/nonblock":   nil,
 	"internal/plant":      nil,
 	"internal/memnet":     nil,
 	"internal/faultproxy": nil,

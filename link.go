@@ -3,7 +3,9 @@ package gazoo
 import (
 	"net"
 	"sync"
+	"syscall"
 
+	"github.com/gazoo-zk/gazoo/internal/nonblock"
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
 
@@ -31,9 +33,10 @@ type link struct {
 
 	heard proofOfLife // when bytes came in last
 
-	poll  *pollWriter // writes without blocking, nil where that cannot be done
-	rest  []byte      // what such a write left over; the one who sets writing owns it
-	batch []arrival   // the reader's
+	raw   syscall.RawConn  // for writes that do not block, nil where they cannot be had
+	now   *nonblock.Writer // makes them; the one who sets writing owns it
+	rest  []byte           // what such a write left over; the one who sets writing owns it
+	batch []arrival        // the reader's
 
 	wake      chan struct{} // one slot
 	first     sync.Once     // starts the writer, or rules that out
@@ -49,7 +52,8 @@ func newLink(c *core, conn net.Conn, host Host, addr string) *link {
 		core: c, conn: conn, host: host, addr: addr,
 		features: c.features.of(addr),
 		frames:   zkproto.NewFrameReader(conn, c.cfg.maxReply),
-		poll:     newPollWriter(conn),
+		raw:      nonblock.Conn(conn),
+		now:      nonblock.NewWriter(),
 		wake:     make(chan struct{}, 1),
 		start:    make(chan struct{}),
 		closed:   make(chan struct{}),

@@ -84,7 +84,7 @@ func (l *link) handOver() []byte {
 func (l *link) release(self bool) {
 	var buf []byte
 	wake := l.claim()
-	if wake && self && l.poll != nil {
+	if wake && self && l.raw != nil {
 		buf, wake = l.handOver(), false
 	}
 	l.core.send.mu.Unlock()
@@ -106,7 +106,7 @@ func (l *link) recycle(buf []byte) {
 // push writes buf as far as the socket takes it at once. What is left over, and what gathered
 // meanwhile, is the writer's.
 func (l *link) push(buf []byte) {
-	n, err := l.poll.write(buf)
+	n, err := l.now.Write(l.raw, buf)
 	if err != nil {
 		l.fail(fmt.Errorf("write: %w", err))
 		return

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gazoo-zk/gazoo/internal/nonblock"
 	"github.com/gazoo-zk/gazoo/internal/ztree"
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
@@ -66,7 +67,7 @@ const (
 
 func newConn(s *Server, nc net.Conn, ip string) *conn {
 	c := &conn{
-		srv: s, nc: nc, raw: rawConn(nc), ip: ip, since: time.Now(),
+		srv: s, nc: nc, raw: nonblock.Conn(nc), ip: ip, since: time.Now(),
 		ready: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	c.drained.L = &c.mu

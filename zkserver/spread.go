@@ -1,11 +1,11 @@
 package zkserver
 
 import (
-	"net"
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
+
+	"github.com/gazoo-zk/gazoo/internal/nonblock"
 )
 
 // spreader sends what has become ready on many connections at once, such as an event that all of them watch for. To wake
@@ -38,15 +38,14 @@ func (p *spreader) spread(conns []*conn) {
 // run is a goroutine that writes until nothing is left.
 func (p *spreader) run() {
 	var taken [stride]*conn
-	var a attempt
-	a.do = a.write
+	w := nonblock.NewWriter()
 	for {
 		n := p.take(taken[:])
 		if n == 0 {
 			return
 		}
 		for _, c := range taken[:n] {
-			c.writeNow(&a)
+			c.writeNow(w)
 		}
 		runtime.Gosched()
 	}
@@ -67,30 +66,8 @@ func (p *spreader) take(to []*conn) int {
 	return n
 }
 
-// attempt is a write that does not wait. It is used again and again, so that none of it is allocated for each.
-type attempt struct {
-	do  func(fd uintptr) bool // is write
-	buf []byte
-	n   int
-	err error
-}
-
-// rawConn returns what connections need for writes that do not wait; nil when they cannot be had. Types that have a
-// socket inside, such as TLS connections, must be written through.
-func rawConn(nc net.Conn) syscall.RawConn {
-	tcp, ok := nc.(*net.TCPConn)
-	if !ok || !canTry {
-		return nil
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return raw
-}
-
 // writeNow writes what is released, as far as the socket takes it, and wakes the writer for everything else.
-func (c *conn) writeNow(a *attempt) {
+func (c *conn) writeNow(w *nonblock.Writer) {
 	c.mu.Lock()
 	if c.over || c.writing > 0 { // whoever writes sees to the rest
 		c.mu.Unlock()
@@ -105,35 +82,31 @@ func (c *conn) writeNow(a *attempt) {
 		c.mu.Unlock()
 		return
 	}
-	a.buf, c.out = c.out, nil
-	c.writing = len(a.buf)
+	buf := c.out
+	c.out, c.writing = nil, len(buf)
 	c.mu.Unlock()
 
-	a.n, a.err = 0, nil
-	if err := c.raw.Write(a.do); err != nil {
-		a.err = err
-	}
-	c.srv.stats.bytesSent.Add(int64(a.n))
+	n, err := w.Write(c.raw, buf)
+	c.srv.stats.bytesSent.Add(int64(n))
 
 	c.mu.Lock()
 	more := false
 	if c.writing > 0 { // it was not given up meanwhile
-		c.srv.unsent.Add(int64(-a.n))
+		c.srv.unsent.Add(int64(-n))
 		c.writing = 0
-		switch rest := a.buf[a.n:]; {
+		switch rest := buf[n:]; {
 		case len(rest) > 0:
 			c.chunks = slices.Insert(c.chunks, 0, rest)
 			c.chunked += len(rest)
 		case c.out == nil:
-			c.out = a.buf[:0]
+			c.out = buf[:0]
 		}
 		more = c.unsentBytes() > 0 || c.last
 	}
 	c.mu.Unlock()
-	a.buf = nil
 	c.drained.Signal()
 	switch {
-	case a.err != nil:
+	case err != nil:
 		c.closeSocket()
 	case more:
 		c.signal()

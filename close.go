@@ -65,18 +65,15 @@ func (c *core) shutdown(ctx, late context.Context, mode closeMode) (err error) {
 	defer cancel(nil)
 	defer context.AfterFunc(c.patience, func() { cancel(context.Cause(c.patience)) })()
 	cause := ErrClosed
-	end := func() { c.send.end(cause, mode != closeNow) }
+	c.send.end(cause, mode != closeNow)
 	letGo := func() { c.manager.endTenancy(cause) }
 	idle := false
-	if !c.manager.do(func() {
+	c.manager.do(func() {
 		c.manager.closing = true
-		end()
 		if idle = c.send.isIdle(); idle && mode != closeDetach {
 			letGo() // below, for a client that is not idle
 		}
-	}) {
-		end()
-	}
+	})
 	if mode != closeNow && !idle {
 		select {
 		case <-c.send.idle:

@@ -34,11 +34,10 @@ const worthWatching = 32
 // watch returns the watch of a context, nil when it has none.
 func (c *core) watch(ctx context.Context) *ctxWatch {
 	done := ctx.Done()
-	w := c.contexts.current.Load()
-	if done == nil || w != nil && w.done == done {
-		if done == nil {
-			return nil
-		}
+	if done == nil {
+		return nil
+	}
+	if w := c.contexts.current.Load(); w != nil && w.done == done {
 		return w
 	}
 	// It is a guess about the calls to come, so one that another caller keeps from counting does not matter.

@@ -221,8 +221,9 @@ func (l *link) handle(in frameIn) error {
 	return l.answer(cl, h, &r, in.tooLarge)
 }
 
-// take matches a reply with its call, and says when that was sent; zero for auth packets. Replies come in the order of requests; only those to
-// auth packets may overtake, and have a queue of their own.
+// take matches a reply with its call, and says when that was sent; zero for auth packets. Replies
+// come in the order of requests; only those to auth packets may overtake, and have a queue of
+// their own.
 func (l *link) take(h zkproto.ReplyHeader) (cl *call, sent stamp, err error) {
 	s := &l.core.send
 	s.mu.Lock()

@@ -18,6 +18,7 @@ var allowed = map[string][]string{
 	"internal/monotonic":  nil,
 	"internal/nonblock":   nil,
 	"internal/plant":      nil,
+	"internal/procfs":     nil,
 	"internal/memnet":     nil,
 	"internal/faultproxy": nil,
 	"internal/testcert":   nil,
@@ -33,7 +34,7 @@ var allowed = map[string][]string{
 
 	"internal/cluster":         {"internal/ensemble", "internal/faultproxy", "zkserver"},
 	"internal/ensemble/withzk": {"internal/ensemble"},
-	"internal/measure":         {"", "internal/ensemble", "internal/measure/datadir"},
+	"internal/measure":         {"", "internal/ensemble", "internal/measure/datadir", "internal/procfs"},
 	"internal/measure/datadir": {"internal/zkdisk", "internal/ztree", "zkproto"},
 
 	// Recipes use the exported client and each other, nothing else: that shows that the client is enough. (What

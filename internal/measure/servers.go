@@ -6,15 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
+	"github.com/gazoo-zk/gazoo/internal/procfs"
 )
 
 // apache starts Apache ZooKeeper as people run it: every transaction synced, the JVM's own choice of collector and
@@ -72,17 +71,8 @@ func (o *ours) stop() error {
 	return nil
 }
 
-// memory returns a figure of a process's memory in MiB: VmRSS is what it has, VmHWM the most that it ever had.
+// memory returns a figure of a process's memory in MiB; see [procfs.Memory].
 func memory(pid int, figure string) (int, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, figure+":"); ok {
-			kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
-			return (kib + 1023) / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("no %s of process %d", figure, pid)
+	bytes, err := procfs.Memory(pid, figure)
+	return int((bytes + 1<<20 - 1) >> 20), err
 }

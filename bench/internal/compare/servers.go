@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gazoo-zk/gazoo/internal/ensemble"
+	"github.com/gazoo-zk/gazoo/internal/procfs"
 )
 
 // server is a running server.
@@ -48,17 +49,8 @@ func (s *server) cpu() time.Duration {
 
 // memory returns the most memory that the server has had, in bytes; 0 where that cannot be known.
 func (s *server) memory() float64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, _ := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
-			return kib * 1024
-		}
-	}
-	return 0
+	peak, _ := procfs.Memory(s.pid, "VmHWM")
+	return float64(peak)
 }
 
 // server returns a server of a kind, started at the first call. One of the kind EmbeddedNew is the caller's to stop.

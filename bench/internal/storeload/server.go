@@ -10,10 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gazoo-zk/gazoo/internal/procfs"
 )
 
 // server is a running gazoo serve.
@@ -89,19 +90,10 @@ func (s *server) stop() error {
 	return nil
 }
 
-// memory returns a figure of the server's memory in bytes.
-func (s *server) memory(figure string) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, figure+":"); ok {
-			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
-			return kib * 1024, err
-		}
-	}
-	return 0, fmt.Errorf("no %s of the server", figure)
+// memory returns the most memory that the server has had, in bytes.
+func (s *server) memory() (float64, error) {
+	peak, err := procfs.Memory(s.cmd.Process.Pid, "VmHWM")
+	return float64(peak), err
 }
 
 // size returns how large the newest snapshot is, in MiB.

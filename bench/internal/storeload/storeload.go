@@ -83,7 +83,7 @@ func measure(ctx context.Context, bin, dir string, znodes int) (r *load.Result, 
 		Seconds: took.Seconds(), Ops: int64(znodes), Total: int64(znodes), Rate: float64(znodes) / took.Seconds(),
 		Extra: map[string]float64{"recovery_ms": took.Seconds() * 1e3},
 	}
-	loaded, err := srv.memory("VmHWM")
+	loaded, err := srv.memory()
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func measure(ctx context.Context, bin, dir string, znodes int) (r *load.Result, 
 	if err != nil {
 		return nil, err
 	}
-	peak, err := srv.memory("VmHWM")
+	peak, err := srv.memory()
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/gazoo-zk/gazoo/internal/child"
 	"github.com/gazoo-zk/gazoo/internal/leak"
+	"github.com/gazoo-zk/gazoo/internal/procfs"
 	"github.com/gazoo-zk/gazoo/zkproto"
 )
 
@@ -82,19 +82,14 @@ func serve(t testing.TB, flags ...string) *process {
 // memory returns what the process has in RAM, and the most that it had, in MiB.
 func (p *process) memory() (now, peak int) {
 	p.t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	kib := func(key string) int {
-		_, rest, _ := strings.Cut(string(b), key)
-		n, err := strconv.Atoi(strings.Fields(rest)[0])
+	mib := func(figure string) int {
+		bytes, err := procfs.Memory(p.cmd.Process.Pid, figure)
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		return n
+		return int(bytes >> 20)
 	}
-	return kib("VmRSS:") >> 10, kib("VmHWM:") >> 10
+	return mib("VmRSS"), mib("VmHWM")
 }
 
 // dial connects without a handshake. Everything on the connection must be done in time.
